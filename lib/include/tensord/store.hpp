@@ -1,0 +1,171 @@
+// Store: a connection to the daemon, and the only way to obtain views.
+//
+//   auto store = tensord::Store::connect();
+//   store.put("demo/ramp", std::span<const float>(ramp));
+//   tensord::View view = store.attach("demo/ramp");
+//
+// Owns     a reference to its connection; views keep their own, so a Store may go first.
+// Threads  safe from any thread. attach() of a tensor whose segment is mapped takes no lock, makes
+//          no system call and no heap allocation; requests to the daemon are one at a time.
+// Forks    usable on both sides of fork(): parent and child each connect anew on first need, and
+//          the views they held before stay valid in both.
+// Fails    with tensord::Error (error.hpp). ConnectionLostError once the daemon hangs up; views
+//          stay readable then, and reconnecting is the caller's choice.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tensord/view.hpp>
+
+namespace tensord {
+
+namespace client {
+class StoreState;
+}
+
+struct ConnectOptions {
+  // The daemon's socket. Empty: $TENSORD_SOCKET if set, else the first of the standard places
+  // that has a daemon, else this user's own place (see default_socket_paths()).
+  std::string socket{};
+  // Start a daemon for this user when none is running at that place. Two callers at once start one.
+  bool start = true;
+};
+
+struct PutOptions {
+  bool replace = false;  // take the name over; who has the old tensor attached keeps its bytes
+  Kind kind = Kind::kSealed;
+  Lifetime lifetime = Lifetime::kStore;
+};
+
+// One tensor as the catalog lists it.
+struct TensorInfo {
+  std::string name;
+  DType dtype;
+  Kind kind = Kind::kSealed;
+  Lifetime lifetime = Lifetime::kStore;
+  std::vector<std::int64_t> shape;
+  std::uint64_t size_bytes = 0;
+  std::uint32_t owner_uid = 0;
+  std::uint64_t created_unix_ns = 0;
+};
+
+struct StoreStats {
+  std::uint64_t limit_bytes = 0;     // the store's cap on reserved memory
+  std::uint64_t reserved_bytes = 0;  // held in segments, used or not
+  std::uint64_t used_bytes = 0;      // of tensors, dying ones included, with alignment
+  std::uint64_t dying_bytes = 0;     // deleted, but still pinned by somebody
+  std::uint64_t largest_free_bytes = 0;
+  std::uint32_t tensors = 0;
+  std::uint32_t dying_tensors = 0;
+  std::uint32_t building_tensors = 0;
+  std::uint32_t max_tensors = 0;
+  std::uint32_t segments = 0;
+  std::uint32_t connections = 0;  // this one included
+  std::uint32_t max_connections = 0;
+  std::uint32_t daemon_pid = 0;
+  std::uint64_t uptime_ms = 0;
+  std::string version;
+};
+
+// What this Store did, in this process, since it was made.
+struct ClientStats {
+  std::uint64_t bytes_copied_in = 0;   // by put
+  std::uint64_t bytes_copied_out = 0;  // by clone
+  std::uint64_t requests = 0;          // round trips to the daemon
+};
+
+// Builder: a tensor that is not visible yet. Fill mutable_data(), then publish(); it is dropped
+// when the Builder dies before. Owned by the connection: killed processes leave none behind.
+class Builder {
+ public:
+  Builder(Builder&&) noexcept;
+  Builder& operator=(Builder&&) noexcept;
+  ~Builder();
+
+  [[nodiscard]] std::byte* mutable_data() const;  // writable, uninitialised
+  [[nodiscard]] std::size_t size_bytes() const;
+  [[nodiscard]] DType dtype() const;
+  [[nodiscard]] Kind kind() const;
+  [[nodiscard]] std::string_view name() const;
+  [[nodiscard]] std::span<const std::int64_t> shape() const;
+  [[nodiscard]] std::span<const std::int64_t> strides() const;
+
+  // Makes the tensor visible, whole. Afterwards the Builder is spent (every call but destruction
+  // throws). A live tensor's view is "r+". Of a sealed tensor nothing may be written any more:
+  // pointers from mutable_data() must not be used again.
+  View publish();
+  void abort() noexcept;
+  [[nodiscard]] explicit operator bool() const noexcept { return impl_ != nullptr; }
+
+ private:
+  friend class Store;
+  friend class client::Connection;
+  struct Impl;
+  explicit Builder(std::unique_ptr<Impl> impl) noexcept;
+  std::unique_ptr<Impl> impl_;
+};
+
+class Store {
+ public:
+  static Store connect(const ConnectOptions& options = {});
+
+  // Attaches by name. Throws NotFoundError (the text offers near names), PermissionDeniedError.
+  [[nodiscard]] View attach(std::string_view name, Mode mode = Mode::kRead) const;
+  // The same; nothing if there is no such tensor. Other failures throw.
+  [[nodiscard]] std::optional<View> try_attach(std::string_view name, Mode mode = Mode::kRead) const;
+
+  // A new tensor, filled by the caller in place: no copy at all.
+  [[nodiscard]] Builder build(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
+                              const PutOptions& options = {}) const;
+  // A new tensor from C-contiguous elements at `data`: exactly one copy, in.
+  View put(std::string_view name, DType dtype, std::span<const std::int64_t> shape, const void* data,
+           const PutOptions& options = {}) const;
+  // The same for a vector of elements.
+  template <class T>
+  View put(std::string_view name, std::span<const T> elements, const PutOptions& options = {}) const {
+    const std::int64_t length = static_cast<std::int64_t>(elements.size());
+    return put(name, dtype_of<T>, {&length, 1}, elements.data(), options);
+  }
+
+  // Takes the name away at once; the bytes go with the last view. (`delete` in Python and the docs.)
+  void remove(std::string_view name) const;
+  [[nodiscard]] bool contains(std::string_view name) const;
+  // Names that begin with `prefix`, sorted.
+  [[nodiscard]] std::vector<std::string> names(std::string_view prefix = {}) const;
+  [[nodiscard]] TensorInfo info(std::string_view name) const;
+
+  [[nodiscard]] StoreStats stats() const;
+  [[nodiscard]] ClientStats client_stats() const;
+  [[nodiscard]] const std::string& socket() const;
+  // Asks the daemon to end: the store and all its tensors go. Allowed to the daemon's own user and root.
+  void shutdown() const;
+
+  // Lets go of the connection now; views stay valid. Later calls throw ConnectionLostError.
+  void close() noexcept;
+
+  // Called while a request waits and a signal arrived (EINTR). It may throw to give the wait up:
+  // Python's Ctrl-C. One function for the process; set it before threads start.
+  static void set_interrupt_check(std::function<void()> check);
+
+ private:
+  explicit Store(std::shared_ptr<client::StoreState> state);
+  std::shared_ptr<client::StoreState> state_;
+};
+
+// Where connect() looks, in order: the system daemon, then this user's own.
+[[nodiscard]] std::vector<std::string> default_socket_paths();
+// The place of this user's own daemon: the last of default_socket_paths(), or $TENSORD_SOCKET.
+[[nodiscard]] std::string user_socket_path();
+// Runs `tensord --background --socket <path>` and returns when it serves (or another one does).
+// The program: $TENSORD_DAEMON, else beside this library's users (set_daemon_path), else on PATH.
+void start_daemon(const std::string& socket);
+void set_daemon_path(std::string path);
+
+}  // namespace tensord

@@ -1,0 +1,112 @@
+// View: a pin on one tensor, and the way to its bytes.
+//
+//   const tensord::View images = store.attach("digits/images");
+//   std::span<const float> pixels = images.as<float>();
+//
+// Owns     one pin. While any copy of a View lives, the bytes stay where they are, whatever is
+//          deleted, replaced or closed meanwhile; a Store may be destroyed before its Views.
+// Threads  one View object, one thread at a time. Copies are independent: give each thread its own.
+//          Copying, moving and destroying make no system call in the usual case and never block,
+//          so a View may be dropped on any thread, also inside a deleter.
+// Fails    mutable_data() and as_mutable() throw PermissionDeniedError unless the view is "r+".
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include <tensord/dtype.hpp>
+#include <tensord/error.hpp>
+
+namespace tensord {
+
+namespace client {
+class Connection;
+}
+namespace shm {
+struct Slot;
+}
+
+inline constexpr int kMaxDims = 16;              // dimensions of a tensor, at most
+inline constexpr std::size_t kMaxNameSize = 255;  // bytes of a name, at most (UTF-8)
+
+// Sealed: its bytes never change after publication. Live: writers change them in place.
+enum class Kind : std::uint8_t { kSealed = 0, kLive = 1 };
+// kRead is "r", kReadWrite is "r+"; only live tensors can be attached "r+".
+enum class Mode : std::uint8_t { kRead = 0, kReadWrite = 1 };
+// Until deleted, or until the connection of its creator ends.
+enum class Lifetime : std::uint8_t { kStore = 0, kClient = 1 };
+
+// Where a tensor lies, in the kernel's terms. Two processes that report the same inode and
+// offset look at the same physical memory.
+struct Location {
+  std::uint64_t segment = 0;       // the store's number for the segment, never used twice
+  std::uint64_t inode = 0;         // of the segment's memfd
+  std::uint64_t offset_bytes = 0;  // of the first element within the segment
+};
+
+class View {
+ public:
+  View() noexcept = default;  // empty; only reset(), assignment and operator bool are allowed
+  View(const View& other);    // one more pin
+  View(View&& other) noexcept;
+  View& operator=(View other) noexcept;
+  ~View();
+
+  [[nodiscard]] explicit operator bool() const noexcept { return slot_ != nullptr; }
+  void reset() noexcept;
+
+  [[nodiscard]] std::string_view name() const;
+  [[nodiscard]] DType dtype() const;
+  [[nodiscard]] Kind kind() const;
+  [[nodiscard]] Mode mode() const noexcept { return mode_; }
+  [[nodiscard]] int ndim() const;
+  [[nodiscard]] std::span<const std::int64_t> shape() const;    // elements along each dimension
+  [[nodiscard]] std::span<const std::int64_t> strides() const;  // elements, as in DLPack and torch
+  [[nodiscard]] std::int64_t numel() const;
+  [[nodiscard]] std::size_t size_bytes() const;  // numel() * itemsize for C-contiguous tensors
+  [[nodiscard]] Location location() const;
+
+  // The shared bytes, zero-copy. Never null, also for tensors of no elements.
+  [[nodiscard]] const std::byte* data() const noexcept { return data_; }
+  [[nodiscard]] std::byte* mutable_data() const;
+
+  // The same bytes as elements. Throws InvalidArgumentError if T is not the tensor's dtype or
+  // its elements are not C-contiguous.
+  template <class T>
+  [[nodiscard]] std::span<const T> as() const {
+    require_elements(dtype_of<T>);
+    return {reinterpret_cast<const T*>(data_), static_cast<std::size_t>(numel())};
+  }
+  template <class T>
+  [[nodiscard]] std::span<T> as_mutable() const {
+    require_elements(dtype_of<T>);
+    return {reinterpret_cast<T*>(mutable_data()), static_cast<std::size_t>(numel())};
+  }
+
+  // A private, copy-on-write mapping of this tensor: readable at once without a copy, and what is
+  // written to it reaches nobody else. For consumers that know no read-only tensors (torch). The
+  // mapping lives as long as the pointer, and holds its own pin. Each call maps anew.
+  [[nodiscard]] std::shared_ptr<std::byte> map_private() const;
+
+  // Exactly one copy, out: size_bytes() bytes into private memory of the caller's.
+  // REQUIRES: destination.size() == size_bytes().
+  void clone_to(std::span<std::byte> destination) const;
+
+ private:
+  friend class client::Connection;
+  View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, std::byte* data,
+       std::uint32_t index, Mode mode) noexcept;
+  void require_elements(DType dtype) const;
+
+  std::shared_ptr<client::Connection> connection_;
+  const shm::Slot* slot_ = nullptr;
+  std::byte* data_ = nullptr;
+  std::uint32_t index_ = 0;
+  Mode mode_ = Mode::kRead;
+};
+static_assert(sizeof(View) <= 64, "100,000 held views are meant to be cheap");
+
+}  // namespace tensord
