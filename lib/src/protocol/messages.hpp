@@ -1,0 +1,252 @@
+// The messages between a client and the daemon: one trivially copyable struct each, one datagram
+// each, over a SOCK_SEQPACKET Unix socket.
+//
+//   client                         daemon
+//     Hello                    ->
+//                              <-  HelloReply + [catalog (read-only), ledger]
+//     any request, one at a time ->
+//                              <-  its reply, or an ErrorReply, with the same id
+//     Nudge                    ->  (no reply)
+//
+// A request is the struct alone; whoever receives it checks the size against the type, copies it
+// out, and only then looks at the fields. Whatever is wrong in form (unknown type, wrong size, a
+// request before Hello, descriptors) ends the connection; whatever is wrong in content gets an
+// ErrorReply and changes nothing.
+//
+// Versions  Hello, HelloReply and ErrorReply keep their layout for ever, so that two versions can
+//           tell each other that they do not fit.
+// Padding   there is none (asserted), so no byte of a sender's memory leaks.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include <tensord/error.hpp>
+#include <tensord/view.hpp>
+
+#include "protocol/tensor_spec.hpp"
+
+namespace tensord::protocol {
+
+inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::size_t kMaxMessageBytes = 4096;
+inline constexpr std::uint64_t kHelloMagic = 0x0044'524f'534e'4554;  // "TENSORD\0" read as bytes
+
+enum class MessageType : std::uint32_t {
+  kHello = 1,
+  kCreate = 2,    // a slot and space for a tensor that nobody sees yet
+  kPublish = 3,   // make it visible under its name
+  kAbort = 4,     // drop it instead
+  kDelete = 5,    // take a name away
+  kFind = 6,      // which slot has this name: asked after a miss in the catalog
+  kGrant = 7,     // a descriptor of a segment
+  kList = 8,      // names, a page at a time
+  kStats = 9,
+  kShutdown = 10,
+  kNudge = 11,    // "slot s is dying and I have just let go of it"; a hint, no reply
+};
+
+struct RequestHeader {
+  MessageType type{};
+  std::uint32_t id = 0;  // chosen by the client, ascending; repeated in the reply
+};
+
+struct ReplyHeader {
+  MessageType type{};  // of the request
+  std::uint32_t id = 0;
+  Errc status = Errc::kOk;  // anything else: the message is an ErrorReply
+  std::uint32_t reserved = 0;
+};
+
+// A short text within a message.
+template <std::size_t kCapacity>
+struct Text {
+  std::uint32_t size = 0;
+  std::array<char, kCapacity> bytes{};
+
+  void assign(std::string_view text) {
+    size = static_cast<std::uint32_t>(text.size() < kCapacity ? text.size() : kCapacity);
+    text.copy(bytes.data(), size);
+  }
+  // Never past the end, whatever a peer wrote into `size`.
+  [[nodiscard]] std::string_view view() const {
+    return {bytes.data(), size < kCapacity ? size : kCapacity};
+  }
+};
+using NameText = Text<kMaxNameSize + 1>;
+
+struct ErrorReply {
+  ReplyHeader header;
+  Text<1004> text;
+};
+
+struct Hello {
+  static constexpr auto kType = MessageType::kHello;
+  RequestHeader header;
+  std::uint64_t magic = kHelloMagic;
+  std::uint32_t protocol_version = kProtocolVersion;
+  std::uint32_t layout_version = 0;
+};
+struct HelloReply {
+  ReplyHeader header;
+  std::uint64_t magic = kHelloMagic;
+  std::uint32_t protocol_version = kProtocolVersion;
+  std::uint32_t layout_version = 0;
+  std::uint32_t slot_count = 0;
+  std::uint32_t daemon_pid = 0;
+};
+
+struct Create {
+  static constexpr auto kType = MessageType::kCreate;
+  RequestHeader header;
+  NameText name;
+  TensorSpec spec;
+  std::uint8_t kind = 0;      // Kind
+  std::uint8_t lifetime = 0;  // Lifetime
+  std::uint8_t replace = 0;   // 0 or 1
+  std::uint8_t reserved = 0;
+};
+struct CreateReply {
+  ReplyHeader header;
+  std::uint32_t slot = 0;
+  std::uint32_t reserved = 0;
+  std::uint64_t word = 0;  // the slot's word while Building: names this tensor, not just the slot
+  std::uint64_t segment = 0;
+  std::uint64_t offset = 0;  // bytes, of the first element
+  std::uint64_t size_bytes = 0;
+};
+
+// Publish and Abort name the tensor by slot and the generation that CreateReply gave.
+struct Publish {
+  static constexpr auto kType = MessageType::kPublish;
+  RequestHeader header;
+  std::uint32_t slot = 0;
+  std::uint32_t reserved = 0;
+  std::uint64_t word = 0;
+};
+struct PublishReply {
+  ReplyHeader header;
+};
+struct Abort {
+  static constexpr auto kType = MessageType::kAbort;
+  RequestHeader header;
+  std::uint32_t slot = 0;
+  std::uint32_t reserved = 0;
+  std::uint64_t word = 0;
+};
+struct AbortReply {
+  ReplyHeader header;
+};
+
+struct Delete {
+  static constexpr auto kType = MessageType::kDelete;
+  RequestHeader header;
+  NameText name;
+};
+struct DeleteReply {
+  ReplyHeader header;
+};
+
+struct Find {
+  static constexpr auto kType = MessageType::kFind;
+  RequestHeader header;
+  NameText name;
+};
+struct FindReply {
+  ReplyHeader header;
+  std::uint32_t slot = 0;
+  std::uint32_t reserved = 0;
+};
+
+enum class Access : std::uint32_t { kRead = 0, kWrite = 1 };
+
+struct Grant {
+  static constexpr auto kType = MessageType::kGrant;
+  RequestHeader header;
+  std::uint64_t segment = 0;
+  Access access = Access::kRead;
+  std::uint32_t reserved = 0;
+};
+// + [read-only descriptor], and for Access::kWrite [read-only, read-write].
+struct GrantReply {
+  ReplyHeader header;
+  std::uint64_t segment = 0;
+  std::uint64_t size_bytes = 0;
+};
+
+struct List {
+  static constexpr auto kType = MessageType::kList;
+  RequestHeader header;
+  NameText prefix;
+  NameText after;  // the last name of the page before; empty for the first page
+};
+struct ListReply {
+  static constexpr std::size_t kNamesBytes = 4072;
+  ReplyHeader header;
+  std::uint32_t count = 0;
+  std::uint32_t more = 0;  // 1 if the next page is not empty
+  // `count` times: a size byte, then that many bytes of a name.
+  std::array<char, kNamesBytes> names{};
+};
+
+struct Stats {
+  static constexpr auto kType = MessageType::kStats;
+  RequestHeader header;
+};
+struct StatsReply {
+  ReplyHeader header;
+  std::uint64_t limit_bytes = 0;
+  std::uint64_t reserved_bytes = 0;
+  std::uint64_t used_bytes = 0;
+  std::uint64_t dying_bytes = 0;
+  std::uint64_t largest_free_bytes = 0;
+  std::uint64_t uptime_ms = 0;
+  std::uint32_t tensors = 0;
+  std::uint32_t dying_tensors = 0;
+  std::uint32_t building_tensors = 0;
+  std::uint32_t max_tensors = 0;
+  std::uint32_t segments = 0;
+  std::uint32_t connections = 0;
+  std::uint32_t max_connections = 0;
+  std::uint32_t daemon_pid = 0;
+  Text<28> version;
+};
+
+struct Shutdown {
+  static constexpr auto kType = MessageType::kShutdown;
+  RequestHeader header;
+};
+struct ShutdownReply {
+  ReplyHeader header;
+};
+
+struct Nudge {
+  static constexpr auto kType = MessageType::kNudge;
+  RequestHeader header;
+  std::uint32_t slot = 0;
+  std::uint32_t reserved = 0;
+};
+
+template <class T>
+concept Message = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T> &&
+                  sizeof(T) <= kMaxMessageBytes;
+
+static_assert(Message<Hello> && Message<HelloReply> && Message<ErrorReply>);
+static_assert(Message<Create> && Message<CreateReply> && Message<Publish> && Message<PublishReply>);
+static_assert(Message<Abort> && Message<AbortReply> && Message<Delete> && Message<DeleteReply>);
+static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<GrantReply>);
+static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
+static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge>);
+static_assert(sizeof(Hello) == 24 && sizeof(HelloReply) == 40 && sizeof(ErrorReply) == 1024,
+              "these three never change");
+
+template <Message T>
+[[nodiscard]] std::span<const std::byte> bytes_of(const T& message) {
+  return std::as_bytes(std::span(&message, 1));
+}
+
+}  // namespace tensord::protocol

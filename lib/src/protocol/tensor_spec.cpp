@@ -1,0 +1,157 @@
+#include "protocol/tensor_spec.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace tensord::protocol {
+namespace {
+
+// Sizes stay below this, so that adding alignment, prefixes and segments to them cannot overflow.
+constexpr std::uint64_t kMaxTensorBytes = std::uint64_t{1} << 62;
+
+Failure invalid(std::string text) { return {Errc::kInvalidArgument, std::move(text)}; }
+
+Failure too_many_dims(std::size_t ndim) {
+  return {Errc::kLimitReached, "the tensor has " + std::to_string(ndim) + " dimensions; tensord holds at most " +
+                                   std::to_string(kMaxDims) + ": reshape it first"};
+}
+
+// The length of the UTF-8 sequence at the start of `bytes`, 0 if it is none. Overlong forms,
+// surrogates and code points past U+10FFFF are none.
+std::size_t utf8_sequence(std::string_view bytes) {
+  const auto byte_at = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
+  const unsigned char lead = byte_at(0);
+  if (lead < 0x80) return 1;
+  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 0;
+  if (size == 0 || lead > 0xf4 || bytes.size() < size) return 0;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte_at(i) & 0xc0) != 0x80) return 0;
+  }
+  if (lead == 0xe0 && byte_at(1) < 0xa0) return 0;
+  if (lead == 0xed && byte_at(1) > 0x9f) return 0;
+  if (lead == 0xf0 && byte_at(1) < 0x90) return 0;
+  if (lead == 0xf4 && byte_at(1) > 0x8f) return 0;
+  return size;
+}
+
+}  // namespace
+
+Result<TensorSpec> make_contiguous_spec(DType dtype, std::span<const std::int64_t> shape) {
+  if (shape.size() > kMaxDims) return too_many_dims(shape.size());
+  TensorSpec spec;
+  spec.dtype = dtype;
+  spec.ndim = static_cast<std::uint32_t>(shape.size());
+  std::copy(shape.begin(), shape.end(), spec.shape);
+  std::int64_t stride = 1;
+  for (std::size_t i = shape.size(); i-- > 0;) {
+    spec.strides[i] = stride;
+    // A zero extent leaves the strides of a one, as NumPy and torch do.
+    if (__builtin_mul_overflow(stride, std::max<std::int64_t>(shape[i], 1), &stride)) {
+      return invalid("the shape has more elements than 64 bits can count");
+    }
+  }
+  const Result<std::uint64_t> extent = extent_bytes(spec);
+  if (!extent) return extent.failure();
+  return spec;
+}
+
+Result<std::uint64_t> extent_bytes(const TensorSpec& spec) {
+  if (spec.ndim > kMaxDims) return too_many_dims(spec.ndim);
+  if (!is_supported(spec.dtype)) {
+    return Failure{Errc::kUnsupportedType, "tensord does not hold elements of DLPack type (code " +
+                                               std::to_string(spec.dtype.code) + ", bits " +
+                                               std::to_string(spec.dtype.bits) + ", lanes " +
+                                               std::to_string(spec.dtype.lanes) + ")"};
+  }
+  bool empty = false;
+  std::uint64_t last_element = 0;
+  for (std::uint32_t i = 0; i < spec.ndim; ++i) {
+    const std::int64_t extent = spec.shape[i];
+    const std::int64_t stride = spec.strides[i];
+    if (extent < 0) {
+      return invalid("dimension " + std::to_string(i) + " has the negative extent " + std::to_string(extent));
+    }
+    if (stride < 0) {
+      return invalid("dimension " + std::to_string(i) + " has the negative stride " + std::to_string(stride));
+    }
+    if (extent == 0) {
+      empty = true;
+      continue;
+    }
+    std::uint64_t step = 0;
+    if (__builtin_mul_overflow(static_cast<std::uint64_t>(extent - 1), static_cast<std::uint64_t>(stride),
+                               &step) ||
+        __builtin_add_overflow(last_element, step, &last_element)) {
+      return invalid("the shape and strides reach past what 64 bits can address");
+    }
+  }
+  if (empty) return std::uint64_t{0};
+  std::uint64_t bytes = 0;
+  if (__builtin_mul_overflow(last_element + 1, spec.dtype.itemsize(), &bytes) || bytes > kMaxTensorBytes ||
+      last_element + 1 == 0) {
+    return invalid("the shape and strides reach past what 64 bits can address");
+  }
+  return bytes;
+}
+
+bool is_contiguous(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides) {
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return true;
+  std::int64_t expected = 1;
+  for (std::size_t i = shape.size(); i-- > 0;) {
+    // The stride of a dimension of one element is never taken, so it may be anything.
+    if (shape[i] != 1 && strides[i] != expected) return false;
+    expected *= shape[i];
+  }
+  return true;
+}
+
+Result<Done> check_name(std::string_view name) {
+  const auto refuse = [&](const std::string& why) {
+    return invalid("the name " + quoted(name) + " " + why);
+  };
+  if (name.empty()) return invalid("the name is empty: a tensor needs a name such as \"run1/weights\"");
+  if (name.size() > kMaxNameSize) {
+    return refuse("has " + std::to_string(name.size()) + " bytes; at most " + std::to_string(kMaxNameSize) +
+                  " are allowed");
+  }
+  for (std::string_view rest = name; !rest.empty();) {
+    const std::size_t size = utf8_sequence(rest);
+    if (size == 0) return refuse("is not valid UTF-8");
+    const auto byte = static_cast<unsigned char>(rest[0]);
+    if (byte < 0x20 || byte == 0x7f) return refuse("has a control character");
+    rest.remove_prefix(size);
+  }
+  if (name.front() == '/' || name.back() == '/' || name.find("//") != std::string_view::npos) {
+    return refuse("has an empty part: write it without leading, trailing or doubled slashes");
+  }
+  return Done{};
+}
+
+std::string_view namespace_of(std::string_view name) {
+  const std::size_t slash = name.find('/');
+  return slash == std::string_view::npos ? "default" : name.substr(0, slash);
+}
+
+std::string quoted(std::string_view text_untrusted) {
+  constexpr std::size_t kShown = 80;  // bytes: enough to recognise a name
+  constexpr char kHex[] = "0123456789abcdef";
+  std::string text = "'";
+  for (std::size_t at = 0; at < text_untrusted.size();) {
+    if (at >= kShown) {
+      text += "...";
+      break;
+    }
+    const auto byte = static_cast<unsigned char>(text_untrusted[at]);
+    const std::size_t sequence = utf8_sequence(text_untrusted.substr(at));
+    if (sequence == 0 || byte < 0x20 || byte == 0x7f) {
+      text += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
+      ++at;
+    } else {
+      text += text_untrusted.substr(at, sequence);
+      at += sequence;
+    }
+  }
+  return text + "'";
+}
+
+}  // namespace tensord::protocol

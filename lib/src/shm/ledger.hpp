@@ -1,0 +1,113 @@
+// Ledger: one connection's table of pins. The client writes it, the daemon reads it.
+// Question it answers: does this connection still look at the tensor in slot s?
+//
+//   off  size field      written by                            read by
+//     0     8 magic      daemon, once                          client, at connect
+//     8     4 slot_count daemon, once                          client, at connect
+//    12     4 frozen     client, in fork()'s prepare handler   client (both sides of the fork)
+//    64  2048 touched    client: bit c before the first pin    daemon
+//                        in chunk c
+//  4096  4n  counters    client: views of the tensor in slot s daemon
+//
+//   A chunk is 1024 counters, one page. Reading a hole of a memfd through a mapping allocates
+//   its page, so the daemon looks only at chunks whose bit is set: a ledger costs what its
+//   client uses.
+//
+// Zero   zeroed counters pin nothing.
+// Order  [pin]     client: touched bit, counter += 1, then the slot's word (slot.hpp). All seq_cst;
+//                  a thread that finds the bit set by another acquires it, so the bit always
+//                  precedes the pin in the one total order.
+//        [mark]    daemon: slot word = Dying, then touched bit, then counter. All seq_cst.
+//        [unpin]   client's reads of the bytes, then counter -= 1 (release) -> daemon: counter
+//                  (acquire), then the bytes are given to somebody else.
+// Fork   After fork() two processes share this memory, and which of them still looks at what
+//        cannot be told from a counter. So the ledger is frozen first: nobody subtracts any more,
+//        both sides open a fresh connection for new pins, and the old pins go when the last copy
+//        of the old socket is closed. Pins may last too long that way, never too short.
+//        tests/models/fork.pml.
+// Trust  Everything here is written by a client. The daemon reads counters as "zero or not" and
+//        nothing else; a forged ledger delays frees of what its client was granted, no more.
+// Threads Ledger: any number of threads of its client. LedgerScanner: the daemon's one thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace tensord::shm {
+
+inline constexpr std::uint64_t kLedgerMagic = 0x3130'5245'4744'454c;  // "LEDGER01" read as bytes
+inline constexpr std::size_t kLedgerCountersOffset = 4096;
+inline constexpr std::uint32_t kCountersPerChunk = 1024;
+inline constexpr std::size_t kTouchedWords = 256;  // 64 chunks each
+// Views of one tensor by one connection, at most. Far from wrapping, far beyond any use.
+inline constexpr std::uint32_t kMaxPinsPerSlot = 1u << 30;
+
+struct LedgerHeader {
+  std::uint64_t magic;
+  std::uint32_t slot_count;
+  std::atomic<std::uint32_t> frozen;
+  std::byte reserved[48];
+  std::atomic<std::uint64_t> touched[kTouchedWords];
+};
+static_assert(sizeof(LedgerHeader) <= kLedgerCountersOffset && offsetof(LedgerHeader, touched) == 64);
+static_assert(std::uint64_t{kTouchedWords} * 64 * kCountersPerChunk >= (1u << 24), "kMaxSlots fits");
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+
+[[nodiscard]] std::size_t ledger_size_bytes(std::uint32_t slot_count);
+// Writes the header into zeroed memory of ledger_size_bytes(slot_count) bytes.
+void format_ledger(std::span<std::byte> memory, std::uint32_t slot_count);
+
+class Ledger {
+ public:
+  Ledger() = default;
+  // Checks the header against the memory and the catalog's slot count.
+  [[nodiscard]] static std::optional<Ledger> open(std::span<std::byte> memory, std::uint32_t slot_count);
+
+  // One more view of slot s; returns how many there were. REQUIRES: s < slot_count.
+  std::uint32_t pin(std::uint32_t s) {
+    std::atomic<std::uint64_t>& word = header_->touched[s / kCountersPerChunk / 64];
+    const std::uint64_t bit = std::uint64_t{1} << (s / kCountersPerChunk % 64);
+    if ((word.load(std::memory_order_acquire) & bit) == 0) word.fetch_or(bit, std::memory_order_seq_cst);
+    return counters_[s].fetch_add(1, std::memory_order_seq_cst);
+  }
+
+  // One view fewer; returns how many are left. On a frozen ledger it does nothing and returns 1.
+  std::uint32_t unpin(std::uint32_t s) {
+    if (frozen()) return 1;
+    return counters_[s].fetch_sub(1, std::memory_order_seq_cst) - 1;
+  }
+
+  void freeze() { header_->frozen.store(1, std::memory_order_seq_cst); }
+  [[nodiscard]] bool frozen() const { return header_->frozen.load(std::memory_order_seq_cst) != 0; }
+
+  // Asks for slot s's counter ahead of pin(): the line arrives while the caller does other work.
+  void prefetch(std::uint32_t s) const { __builtin_prefetch(&counters_[s], 1); }
+
+ private:
+  LedgerHeader* header_ = nullptr;
+  std::atomic<std::uint32_t>* counters_ = nullptr;
+};
+
+class LedgerScanner {
+ public:
+  LedgerScanner() = default;
+  // REQUIRES: memory was formatted with this slot count and stays mapped.
+  LedgerScanner(std::span<const std::byte> memory, std::uint32_t slot_count);
+
+  // Whether slot s is pinned. Allocates no page of a ledger that its client never touched.
+  [[nodiscard]] bool pins(std::uint32_t s) const {
+    const std::uint64_t word =
+        header_->touched[s / kCountersPerChunk / 64].load(std::memory_order_seq_cst);
+    if ((word >> (s / kCountersPerChunk % 64) & 1) == 0) return false;
+    return counters_[s].load(std::memory_order_seq_cst) != 0;
+  }
+
+ private:
+  const LedgerHeader* header_ = nullptr;
+  const std::atomic<std::uint32_t>* counters_ = nullptr;
+};
+
+}  // namespace tensord::shm
