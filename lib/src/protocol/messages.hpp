@@ -104,11 +104,11 @@ struct Create {
   static constexpr auto kType = MessageType::kCreate;
   RequestHeader header;
   NameText name;
-  TensorSpec spec;
   std::uint8_t kind = 0;      // Kind
   std::uint8_t lifetime = 0;  // Lifetime
   std::uint8_t replace = 0;   // 0 or 1
   std::uint8_t reserved = 0;
+  TensorSpec spec;
 };
 struct CreateReply {
   ReplyHeader header;
@@ -171,7 +171,7 @@ struct Grant {
   Access access = Access::kRead;
   std::uint32_t reserved = 0;
 };
-// + [read-only descriptor], and for Access::kWrite [read-only, read-write].
+// + [read-only descriptor], or for Access::kWrite [read-only, read-write].
 struct GrantReply {
   ReplyHeader header;
   std::uint64_t segment = 0;
