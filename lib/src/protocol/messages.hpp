@@ -42,7 +42,7 @@ enum class MessageType : std::uint32_t {
   kPublish = 3,   // make it visible under its name
   kAbort = 4,     // drop it instead
   kDelete = 5,    // take a name away
-  kFind = 6,      // which slot has this name: asked after a miss in the catalog
+  kFind = 6,      // which slot has this name, and what is in it: asked after a miss in the catalog
   kGrant = 7,     // a descriptor of a segment
   kList = 8,      // names, a page at a time
   kStats = 9,
@@ -159,7 +159,13 @@ struct Find {
 struct FindReply {
   ReplyHeader header;
   std::uint32_t slot = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t owner_uid = 0;
+  std::uint64_t size_bytes = 0;
+  std::uint64_t created_unix_ns = 0;
+  TensorSpec spec;
+  std::uint8_t kind = 0;      // Kind
+  std::uint8_t lifetime = 0;  // Lifetime
+  std::uint8_t reserved[6] = {};
 };
 
 enum class Access : std::uint32_t { kRead = 0, kWrite = 1 };

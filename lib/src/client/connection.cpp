@@ -1,0 +1,411 @@
+// The fast road in one paragraph: the index names a slot that may hold the tensor; we add a pin to
+// our ledger, and only then read the slot's word. If it says Published, the daemon cannot have
+// looked at our ledger before the pin was there (shm/slot.hpp, [pin] and [mark]), so everything in
+// the slot stands still until we let go. If it says anything else, or the name differs, the pin is
+// taken back and nothing was read. The daemon is asked when shared memory has no answer: it alone
+// can say that a name does not exist.
+#include "client/connection.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <system_error>
+
+#include "os/memfd.hpp"
+#include "os/socket.hpp"
+#include "shm/name_hash.hpp"
+
+namespace tensord::client {
+namespace {
+
+namespace bip = boost::interprocess;
+using protocol::Access;
+using protocol::quoted;
+
+// A live daemon answers Hello in well under a millisecond; a stopped one, or somebody else's
+// socket, is told from it by this. Other requests have no deadline: reserving memory takes what it takes.
+constexpr std::chrono::milliseconds kHelloTimeout{5000};
+// Each round of attach() asks the daemon once. More than a few means that the name is being
+// replaced faster than we can follow.
+constexpr int kMaxAttachRounds = 64;
+
+std::function<void()>& interrupt_check() {
+  static auto& check = *new std::function<void()>;
+  return check;
+}
+
+std::string system_message(const std::system_error& error) { return error.code().message(); }
+
+}  // namespace
+
+void Connection::set_interrupt_check(std::function<void()> check) { interrupt_check() = std::move(check); }
+
+// ---- connecting -------------------------------------------------------------------------------
+
+std::shared_ptr<Connection> Connection::open(const std::string& socket, std::shared_ptr<Counters> counters) {
+  os::UniqueFd fd;
+  try {
+    fd = os::connect_seqpacket(socket);
+  } catch (const std::system_error& error) {
+    const int code = error.code().value();
+    if (code == ENOENT || code == ECONNREFUSED) {
+      throw ConnectionLostError("no tensord daemon listens at " + socket + ": start one with `tensorctl start`");
+    }
+    if (code == EPROTOTYPE) {
+      throw ConnectionLostError(socket + " is not a tensord socket (it is a Unix socket of another type)");
+    }
+    throw ConnectionLostError("cannot connect to " + socket + ": " + system_message(error));
+  }
+  std::shared_ptr<Connection> connection(new Connection(std::move(fd), socket, std::move(counters)));
+  connection->say_hello();
+  return connection;
+}
+
+Connection::Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters)
+    : path_(std::move(path)), counters_(std::move(counters)), socket_(std::move(socket)) {}
+
+Connection::~Connection() = default;
+
+void Connection::say_hello() {
+  protocol::Hello hello;
+  hello.header = {protocol::Hello::kType, ++last_id_};
+  hello.layout_version = shm::kLayoutVersion;
+  if (!os::send_message(socket_.get(), protocol::bytes_of(hello))) lost("it hung up before we spoke");
+
+  pollfd readable{socket_.get(), POLLIN, 0};
+  const auto deadline = std::chrono::steady_clock::now() + kHelloTimeout;
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const int ready = ::poll(&readable, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (ready > 0) break;
+    if (ready == 0) {
+      throw TimeoutError("nobody answered at " + path_ + " within " +
+                         std::to_string(kHelloTimeout.count() / 1000) +
+                         " s: the daemon is stopped, or this is not a tensord socket");
+    }
+    if (interrupt_check()) interrupt_check()();
+  }
+
+  // A fresh buffer rather than a HelloReply: whoever answers may not be a tensord at all.
+  std::array<std::byte, protocol::kMaxMessageBytes> buffer;
+  os::Received received = os::receive_message(socket_.get(), buffer, 2);
+  const auto not_ours = [&] {
+    return ConnectionLostError(path_ + " is not a tensord socket: what listens there does not speak its protocol");
+  };
+  protocol::ReplyHeader header;
+  if (received.size_bytes == 0) lost("it hung up instead of answering");
+  if (received.truncated || received.size_bytes < sizeof header) throw not_ours();
+  std::memcpy(&header, buffer.data(), sizeof header);
+  if (header.type != protocol::MessageType::kHello || header.id != hello.header.id) throw not_ours();
+  if (header.status != Errc::kOk) {
+    protocol::ErrorReply error;
+    if (received.size_bytes != sizeof error) throw not_ours();
+    std::memcpy(&error, buffer.data(), sizeof error);
+    throw_error(header.status, std::string(error.text.view()));
+  }
+  protocol::HelloReply reply;
+  if (received.size_bytes != sizeof reply || received.fds.size() != 2) throw not_ours();
+  std::memcpy(&reply, buffer.data(), sizeof reply);
+  if (reply.magic != protocol::kHelloMagic) throw not_ours();
+
+  try {
+    const os::Memfd catalog = os::Memfd::adopt_sealed(std::move(received.fds[0]));
+    const os::Memfd ledger = os::Memfd::adopt_sealed(std::move(received.fds[1]));
+    catalog_region_ = bip::mapped_region(catalog, bip::read_only);
+    ledger_region_ = bip::mapped_region(ledger, bip::read_write);
+  } catch (const std::exception& error) {
+    throw ConnectionLostError("cannot map what the daemon at " + path_ + " sent: " + error.what());
+  }
+  const auto catalog = shm::CatalogReader::open(
+      {static_cast<const std::byte*>(catalog_region_.get_address()), catalog_region_.get_size()});
+  if (!catalog) throw ConnectionLostError("the daemon at " + path_ + " sent a catalog of another layout");
+  const auto ledger = shm::Ledger::open(
+      {static_cast<std::byte*>(ledger_region_.get_address()), ledger_region_.get_size()}, catalog->slot_count());
+  if (!ledger) throw ConnectionLostError("the daemon at " + path_ + " sent a ledger of another layout");
+  catalog_ = *catalog;
+  ledger_ = *ledger;
+  freeze_on_fork_.emplace(ledger_);
+}
+
+// ---- the fast road ----------------------------------------------------------------------------
+
+bool Connection::try_slot(std::shared_ptr<Connection>& self, std::uint32_t index, std::string_view name, Mode mode,
+                          Lookup& lookup) {
+  Connection& connection = *self;
+  const shm::Slot& slot = connection.catalog_.slot(index);
+  // The pin is a full barrier; what it will reveal is fetched while it takes effect.
+  __builtin_prefetch(&slot);
+  __builtin_prefetch(slot.name);
+
+  if (connection.ledger_.pin(index) >= shm::kMaxPinsPerSlot) {
+    connection.release(index);
+    throw LimitReachedError("this connection holds " + std::to_string(shm::kMaxPinsPerSlot) + " views of " +
+                            quoted(name) + ": drop some");
+  }
+  const bool is_it = slot.load_word().state() == shm::SlotState::kPublished && slot.name_size == name.size() &&
+                     std::memcmp(slot.name, name.data(), name.size()) == 0;
+  if (!is_it) {
+    connection.release(index);
+    return false;
+  }
+  const bool writable = mode == Mode::kReadWrite;
+  if (writable && slot.kind != static_cast<std::uint8_t>(Kind::kLive)) {
+    connection.release(index);
+    throw PermissionDeniedError("the tensor " + quoted(name) +
+                                " is sealed and cannot be attached \"r+\": attach it \"r\", or put it as live");
+  }
+  const Segment* segment = connection.segments_.find(slot.segment);
+  std::byte* const base = segment == nullptr ? nullptr : segment->base(writable);
+  if (base == nullptr) {
+    lookup.ungranted_segment = slot.segment;
+    connection.release(index);
+    return true;
+  }
+  if (slot.offset > segment->size_bytes() || slot.size_bytes > segment->size_bytes() - slot.offset ||
+      slot.ndim > kMaxDims || slot.segment == 0) {
+    connection.release(index);
+    throw InternalError("the catalog's entry for " + quoted(name) + " points outside of its segment");
+  }
+  lookup.view = View(std::move(self), &slot, base + slot.offset, index, mode);
+  return true;
+}
+
+Connection::Lookup Connection::attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode) {
+  Lookup lookup;
+  const std::uint64_t hash = shm::name_hash(name, self->catalog_.hash_seed());
+  self->catalog_.find(hash, [&](std::uint32_t index) { return try_slot(self, index, name, mode, lookup); });
+  return lookup;
+}
+
+Result<View> Connection::attach(std::shared_ptr<Connection> self, std::string_view name, Mode mode) {
+  const Access access = mode == Mode::kReadWrite ? Access::kWrite : Access::kRead;
+  Lookup lookup = attach_mapped(self, name, mode);
+  for (int round = 0; !lookup.view; ++round) {
+    if (round == kMaxAttachRounds) {
+      return Failure{Errc::kTimeout, "the tensor " + quoted(name) + " is replaced faster than it can be attached"};
+    }
+    try {
+      if (lookup.ungranted_segment != 0) {
+        self->grant(lookup.ungranted_segment, access);
+        lookup = attach_mapped(self, name, mode);
+        continue;
+      }
+      if (const Result<Done> valid = protocol::check_name(name); !valid) return valid.failure();
+      protocol::Find find;
+      find.header.type = protocol::Find::kType;
+      find.name.assign(name);
+      const auto reply = self->call<protocol::FindReply>(find);
+      if (reply.slot >= self->catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
+      lookup = {};
+      try_slot(self, reply.slot, name, mode, lookup);
+    } catch (const NotFoundError& error) {
+      // Of the segment: it went with the tensor, so look again. Of the name: that is the answer.
+      if (lookup.ungranted_segment == 0) return Failure{error.code(), error.what()};
+      lookup = attach_mapped(self, name, mode);
+    } catch (const PermissionDeniedError& error) {
+      return Failure{error.code(), error.what()};
+    }
+  }
+  return std::move(lookup.view);
+}
+
+void Connection::pin_again(std::uint32_t slot) {
+  // Pinned already, by the view that is copied: no check needed.
+  if (ledger_.pin(slot) >= shm::kMaxPinsPerSlot) {
+    release(slot);
+    throw LimitReachedError("this connection holds too many views of one tensor: drop some");
+  }
+}
+
+void Connection::release(std::uint32_t index) noexcept {
+  if (ledger_.unpin(index) != 0) return;
+  if (catalog_.slot(index).load_word().state() != shm::SlotState::kDying) return;
+  protocol::Nudge nudge;
+  nudge.header.type = protocol::Nudge::kType;
+  nudge.slot = index;
+  try {
+    // Whatever becomes of it: the daemon sweeps dying tensors by itself, only later.
+    os::send_message(socket_.get(), protocol::bytes_of(nudge), {}, /*block=*/false);
+  } catch (...) {
+  }
+}
+
+const Segment& Connection::segment_of(const shm::Slot& slot) const { return *segments_.find(slot.segment); }
+
+std::shared_ptr<std::byte> Connection::map_private(const View& view) {
+  const Location location = view.location();
+  const Segment& segment = *segments_.find(location.segment);
+  struct Mapping {
+    View pin;
+    bip::mapped_region region;
+  };
+  // mapped_region takes size 0 for "to the end"; a tensor of no elements still has a cache line.
+  const std::size_t size_bytes = std::max<std::size_t>(view.size_bytes(), 1);
+  auto mapping = std::make_shared<Mapping>(Mapping{
+      view, bip::mapped_region(segment.memfd(), bip::copy_on_write,
+                               static_cast<bip::offset_t>(location.offset_bytes), size_bytes)});
+  auto* const address = static_cast<std::byte*>(mapping->region.get_address());
+  return {std::move(mapping), address};
+}
+
+// ---- making tensors ---------------------------------------------------------------------------
+
+Connection::Draft Connection::create(std::string_view name, const protocol::TensorSpec& spec,
+                                     const PutOptions& options) {
+  protocol::Create create;
+  create.header.type = protocol::Create::kType;
+  create.name.assign(name);
+  create.spec = spec;
+  create.kind = static_cast<std::uint8_t>(options.kind);
+  create.lifetime = static_cast<std::uint8_t>(options.lifetime);
+  create.replace = options.replace ? 1 : 0;
+  const auto reply = call<protocol::CreateReply>(create);
+
+  Draft draft{reply.slot, reply.word, nullptr, reply.size_bytes};
+  try {
+    if (reply.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
+    const Segment* segment = segments_.find(reply.segment);
+    if (segment == nullptr || segment->base(/*writable=*/true) == nullptr) {
+      grant(reply.segment, Access::kWrite);
+      segment = segments_.find(reply.segment);
+    }
+    if (reply.offset > segment->size_bytes() || reply.size_bytes > segment->size_bytes() - reply.offset) {
+      throw InternalError("the daemon placed " + quoted(name) + " outside of its segment");
+    }
+    draft.data = segment->base(/*writable=*/true) + reply.offset;
+  } catch (...) {
+    abort(draft);
+    throw;
+  }
+  return draft;
+}
+
+View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft, Kind kind) {
+  // The pin comes first: once published, the tensor may be deleted by anybody at any time.
+  self->ledger_.pin(draft.slot);
+  try {
+    protocol::Publish publish;
+    publish.header.type = protocol::Publish::kType;
+    publish.slot = draft.slot;
+    publish.word = draft.word;
+    self->call<protocol::PublishReply>(publish);
+  } catch (...) {
+    self->release(draft.slot);
+    throw;
+  }
+  const shm::Slot& slot = self->catalog_.slot(draft.slot);
+  const bool writable = kind == Kind::kLive;
+  std::byte* const base = self->segment_of(slot).base(writable);
+  return View(std::move(self), &slot, base + slot.offset, draft.slot,
+              writable ? Mode::kReadWrite : Mode::kRead);
+}
+
+void Connection::abort(const Draft& draft) noexcept {
+  try {
+    protocol::Abort abort;
+    abort.header.type = protocol::Abort::kType;
+    abort.slot = draft.slot;
+    abort.word = draft.word;
+    call<protocol::AbortReply>(abort);
+  } catch (...) {
+    // The daemon drops it when this connection ends.
+  }
+}
+
+void Connection::grant(std::uint64_t segment, Access access) {
+  protocol::Grant grant;
+  grant.header.type = protocol::Grant::kType;
+  grant.segment = segment;
+  grant.access = access;
+  std::vector<os::UniqueFd> fds;
+  const auto reply = call<protocol::GrantReply>(grant, &fds);
+  const std::size_t expected_fds = access == Access::kWrite ? 2 : 1;
+  if (reply.segment != segment || fds.size() != expected_fds) {
+    throw InternalError("the daemon granted another segment than was asked for");
+  }
+  try {
+    os::Memfd read_only = os::Memfd::adopt_sealed(std::move(fds[0]));
+    os::Memfd read_write;
+    if (access == Access::kWrite) read_write = os::Memfd::adopt_sealed(std::move(fds[1]));
+    const std::lock_guard lock(request_mutex_);
+    segments_.install(segment, std::move(read_only), read_write);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw InternalError(std::string("cannot map a segment of ") + std::to_string(reply.size_bytes) +
+                        " bytes: " + error.what());
+  }
+}
+
+// ---- the slow road ----------------------------------------------------------------------------
+
+void Connection::lost(const std::string& why) {
+  lost_because_ = "the tensord daemon at " + path_ + " is gone (" + why +
+                  "): its tensors went with it, views held here stay readable; connect again";
+  throw ConnectionLostError(lost_because_);
+}
+
+void Connection::transact(std::span<std::byte> request, std::span<std::byte> reply,
+                          std::vector<os::UniqueFd>* fds) {
+  const std::lock_guard lock(request_mutex_);
+  if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
+  counters_->requests.fetch_add(1, std::memory_order_relaxed);
+
+  const std::uint32_t id = ++last_id_;
+  std::memcpy(request.data() + offsetof(protocol::RequestHeader, id), &id, sizeof id);
+  if (!os::send_message(socket_.get(), request)) lost("it hung up");
+
+  std::array<std::byte, protocol::kMaxMessageBytes> buffer;
+  std::vector<os::UniqueFd> received_fds;
+  const std::size_t size_bytes = receive_reply(buffer, id, received_fds);
+  protocol::ReplyHeader header;
+  std::memcpy(&header, buffer.data(), sizeof header);
+  if (header.status != Errc::kOk) {
+    protocol::ErrorReply error;
+    if (size_bytes != sizeof error) lost("it sent an error of the wrong size");
+    std::memcpy(&error, buffer.data(), sizeof error);
+    throw_error(header.status, std::string(error.text.view()));
+  }
+  if (size_bytes != reply.size()) lost("it sent a reply of the wrong size");
+  std::memcpy(reply.data(), buffer.data(), size_bytes);
+  if (fds != nullptr) *fds = std::move(received_fds);
+}
+
+std::size_t Connection::receive_reply(std::span<std::byte> buffer, std::uint32_t id,
+                                      std::vector<os::UniqueFd>& fds) {
+  for (;;) {
+    os::Received received;
+    try {
+      received = os::receive_message(socket_.get(), buffer, 2);
+    } catch (const std::system_error& error) {
+      if (error.code().value() != EINTR) throw InternalError(std::string("recvmsg: ") + error.what());
+      // May throw: then this request is given up, and its late reply skipped below by a later one.
+      if (interrupt_check()) interrupt_check()();
+      continue;
+    }
+    if (received.size_bytes == 0) lost("it hung up");
+    protocol::ReplyHeader header;
+    if (received.truncated || received.size_bytes < sizeof header) lost("it sent a reply of the wrong size");
+    std::memcpy(&header, buffer.data(), sizeof header);
+    if (header.id == id) {
+      fds = std::move(received.fds);
+      return received.size_bytes;
+    }
+    // The late reply to a request that an interrupt gave up. A tensor it created has no owner.
+    if (header.type == protocol::MessageType::kCreate && received.size_bytes == sizeof(protocol::CreateReply)) {
+      protocol::CreateReply created;
+      std::memcpy(&created, buffer.data(), sizeof created);
+      protocol::Abort abort;
+      abort.header = {protocol::Abort::kType, 0};  // an id that no caller waits for
+      abort.slot = created.slot;
+      abort.word = created.word;
+      os::send_message(socket_.get(), protocol::bytes_of(abort));
+    }
+  }
+}
+
+}  // namespace tensord::client

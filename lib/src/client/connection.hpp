@@ -1,0 +1,123 @@
+// Connection: one socket to the daemon, its ledger, the catalog, and the mapped segments.
+//
+// The fast road (attach, detach) runs in shared memory and never meets the slow road (requests),
+// which is one datagram each way under a mutex.
+// Owns     socket, mappings, granted segments. Lives as long as its Store and every View on it.
+// Threads  any. attach_mapped() and release() take no lock; requests wait for one another.
+// Forks    a connection from before a fork only holds its views; see fork_guard.hpp.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/interprocess/mapped_region.hpp>
+
+#include <tensord/store.hpp>
+
+#include "client/fork_guard.hpp"
+#include "client/segment_table.hpp"
+#include "os/unique_fd.hpp"
+#include "protocol/messages.hpp"
+#include "result.hpp"
+#include "shm/catalog.hpp"
+#include "shm/ledger.hpp"
+
+namespace tensord::client {
+
+// What a Store has done, across its connections.
+struct Counters {
+  std::atomic<std::uint64_t> bytes_copied_in{0};
+  std::atomic<std::uint64_t> bytes_copied_out{0};
+  std::atomic<std::uint64_t> requests{0};
+};
+
+class Connection {
+ public:
+  // Throws ConnectionLostError (nobody there, not a tensord socket), VersionMismatchError,
+  // LimitReachedError, TimeoutError.
+  static std::shared_ptr<Connection> open(const std::string& socket, std::shared_ptr<Counters> counters);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // The whole of attach: shared memory first, the daemon when that was not enough.
+  // Fails with kNotFound, kPermissionDenied; throws for a lost connection.
+  static Result<View> attach(std::shared_ptr<Connection> self, std::string_view name, Mode mode);
+
+  // A tensor in the making. The caller fills base + offset, then calls publish() or abort().
+  struct Draft {
+    std::uint32_t slot = 0;
+    std::uint64_t word = 0;
+    std::byte* data = nullptr;  // writable
+    std::uint64_t size_bytes = 0;
+  };
+  Draft create(std::string_view name, const protocol::TensorSpec& spec, const PutOptions& options);
+  static View publish(std::shared_ptr<Connection> self, const Draft& draft, Kind kind);
+  void abort(const Draft& draft) noexcept;
+
+  // Sends `request`, waits for its reply and returns it. Throws the error that the daemon reports.
+  template <class Reply, class Request>
+  Reply call(Request request, std::vector<os::UniqueFd>* fds = nullptr) {
+    Reply reply{};
+    transact(std::as_writable_bytes(std::span(&request, 1)), std::as_writable_bytes(std::span(&reply, 1)), fds);
+    return reply;
+  }
+
+  // For views.
+  void release(std::uint32_t slot) noexcept;
+  void pin_again(std::uint32_t slot);
+  [[nodiscard]] std::shared_ptr<std::byte> map_private(const View& view);
+  [[nodiscard]] const Segment& segment_of(const shm::Slot& slot) const;
+  [[nodiscard]] Counters& counters() const { return *counters_; }
+
+  [[nodiscard]] bool frozen() const { return ledger_.frozen(); }
+  [[nodiscard]] const std::array<std::uint8_t, 16>& store_id() const { return catalog_.store_id(); }
+
+  static void set_interrupt_check(std::function<void()> check);
+
+ private:
+  Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters);
+  void say_hello();
+
+  // What one look into the catalog found: a view, or else the segment that must be granted first.
+  struct Lookup {
+    View view;
+    std::uint64_t ungranted_segment = 0;
+  };
+  static Lookup attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode);
+  // Pins slot `index` and looks whether it holds `name`. True: stop looking, `lookup` has the answer.
+  static bool try_slot(std::shared_ptr<Connection>& self, std::uint32_t index, std::string_view name, Mode mode,
+                       Lookup& lookup);
+  void grant(std::uint64_t segment, protocol::Access access);
+
+  // The request's id is filled in. The reply is copied into `reply`, its descriptors into `fds`.
+  void transact(std::span<std::byte> request, std::span<std::byte> reply, std::vector<os::UniqueFd>* fds);
+  std::size_t receive_reply(std::span<std::byte> buffer, std::uint32_t id, std::vector<os::UniqueFd>& fds);
+  [[noreturn]] void lost(const std::string& why);
+
+  const std::string path_;
+  const std::shared_ptr<Counters> counters_;
+  os::UniqueFd socket_;
+  boost::interprocess::mapped_region catalog_region_;
+  boost::interprocess::mapped_region ledger_region_;
+  shm::CatalogReader catalog_;
+  shm::Ledger ledger_;
+  SegmentTable segments_;
+  std::optional<FreezeOnFork> freeze_on_fork_;
+
+  std::mutex request_mutex_;  // one request at a time; also guards what follows
+  std::uint32_t last_id_ = 0;
+  std::string lost_because_;  // not empty: no request can succeed any more
+};
+
+}  // namespace tensord::client

@@ -1,0 +1,41 @@
+// fork_guard: what happens to this process's connections when it forks.
+//
+// A fork copies every view but not the pins behind them: both processes would subtract from the
+// same counters. So the handler that runs just before the fork freezes every ledger (shm/ledger.hpp),
+// and later calls, in parent and child, go through a fresh connection.
+// Threads  any. A fork waits for connection attempts under way, so that a child never inherits
+//          one half made.
+// Limit    pthread_atfork runs for fork() only. vfork, posix_spawn and subprocess replace the
+//          program at once and hold no views.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+
+#include "shm/ledger.hpp"
+
+namespace tensord::client {
+
+// Enters a ledger for freezing as long as the object lives.
+class FreezeOnFork {
+ public:
+  explicit FreezeOnFork(shm::Ledger ledger);
+  FreezeOnFork(const FreezeOnFork&) = delete;
+  FreezeOnFork& operator=(const FreezeOnFork&) = delete;
+  ~FreezeOnFork();
+
+ private:
+  friend void freeze_all_ledgers();
+  shm::Ledger ledger_;
+  FreezeOnFork* next_ = nullptr;
+  FreezeOnFork* previous_ = nullptr;
+};
+
+// Held while connecting: no fork happens meanwhile, and one thread connects at a time.
+[[nodiscard]] std::unique_lock<std::mutex> hold_off_forks();
+
+// How many forks lie between the first process and this one. Something made at another depth
+// belongs to another process.
+[[nodiscard]] std::uint32_t fork_depth();
+
+}  // namespace tensord::client

@@ -1,0 +1,236 @@
+#include <tensord/store.hpp>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <utility>
+
+#include "client/connection.hpp"
+#include "client/copy.hpp"
+#include "client/fork_guard.hpp"
+#include "client/locate.hpp"
+#include "client/store_state.hpp"
+#include "protocol/messages.hpp"
+#include "shm/slot.hpp"
+
+namespace tensord {
+namespace {
+
+using protocol::quoted;
+
+template <class T>
+T value_or_throw(Result<T> result) {
+  if (!result) throw_error(result.failure().code, result.failure().text);
+  return std::move(result.value());
+}
+
+protocol::FindReply find(client::Connection& connection, std::string_view name) {
+  value_or_throw(protocol::check_name(name));
+  protocol::Find request;
+  request.header.type = protocol::Find::kType;
+  request.name.assign(name);
+  return connection.call<protocol::FindReply>(request);
+}
+
+}  // namespace
+
+// ---- connecting -------------------------------------------------------------------------------
+
+Store::Store(std::shared_ptr<client::StoreState> state) : state_(std::move(state)) {}
+
+Store Store::connect(const ConnectOptions& options) {
+  const client::Place place = client::locate(options.socket);
+  if (options.start && !place.served) start_daemon(place.socket);
+  return Store(std::make_shared<client::StoreState>(place.socket));
+}
+
+const std::string& Store::socket() const { return state_->socket(); }
+void Store::close() noexcept { state_->close(); }
+
+void Store::set_interrupt_check(std::function<void()> check) {
+  client::Connection::set_interrupt_check(std::move(check));
+}
+
+// ---- attaching --------------------------------------------------------------------------------
+
+View Store::attach(std::string_view name, Mode mode) const {
+  return value_or_throw(client::Connection::attach(state_->connection(), name, mode));
+}
+
+std::optional<View> Store::try_attach(std::string_view name, Mode mode) const {
+  Result<View> result = client::Connection::attach(state_->connection(), name, mode);
+  if (!result && result.failure().code == Errc::kNotFound) return std::nullopt;
+  return value_or_throw(std::move(result));
+}
+
+// ---- making tensors ---------------------------------------------------------------------------
+
+struct Builder::Impl {
+  std::shared_ptr<client::Connection> connection;
+  client::Connection::Draft draft;
+  protocol::TensorSpec spec;
+  Kind kind = Kind::kSealed;
+  std::string name;
+  std::uint32_t fork_depth = client::fork_depth();
+
+  // A copy in a forked child is not ours to publish or drop: the parent's is the one.
+  [[nodiscard]] bool of_this_process() const { return fork_depth == client::fork_depth(); }
+};
+
+Builder::Builder(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+Builder::Builder(Builder&&) noexcept = default;
+Builder& Builder::operator=(Builder&& other) noexcept {
+  abort();
+  impl_ = std::move(other.impl_);
+  return *this;
+}
+Builder::~Builder() { abort(); }
+
+void Builder::abort() noexcept {
+  if (impl_ != nullptr && impl_->of_this_process()) impl_->connection->abort(impl_->draft);
+  impl_.reset();
+}
+
+View Builder::publish() {
+  if (impl_ == nullptr) throw InvalidArgumentError("this Builder was published or aborted already");
+  if (!impl_->of_this_process()) {
+    throw InvalidArgumentError("the Builder of " + quoted(impl_->name) +
+                               " belongs to the process that forked this one: publish it there");
+  }
+  View view = client::Connection::publish(impl_->connection, impl_->draft, impl_->kind);
+  impl_.reset();
+  return view;
+}
+
+namespace {
+
+template <class Impl>
+Impl& usable(const std::unique_ptr<Impl>& impl) {
+  if (impl == nullptr) throw InvalidArgumentError("this Builder was published or aborted already");
+  return *impl;
+}
+
+}  // namespace
+
+std::byte* Builder::mutable_data() const { return usable(impl_).draft.data; }
+std::size_t Builder::size_bytes() const { return usable(impl_).draft.size_bytes; }
+DType Builder::dtype() const { return usable(impl_).spec.dtype; }
+Kind Builder::kind() const { return usable(impl_).kind; }
+std::string_view Builder::name() const { return usable(impl_).name; }
+std::span<const std::int64_t> Builder::shape() const { return {usable(impl_).spec.shape, impl_->spec.ndim}; }
+std::span<const std::int64_t> Builder::strides() const { return {usable(impl_).spec.strides, impl_->spec.ndim}; }
+
+Builder Store::build(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
+                     const PutOptions& options) const {
+  value_or_throw(protocol::check_name(name));
+  auto impl = std::make_unique<Builder::Impl>();
+  impl->spec = value_or_throw(protocol::make_contiguous_spec(dtype, shape));
+  impl->kind = options.kind;
+  impl->name = name;
+  impl->connection = state_->connection();
+  impl->draft = impl->connection->create(name, impl->spec, options);
+  return Builder(std::move(impl));
+}
+
+View Store::put(std::string_view name, DType dtype, std::span<const std::int64_t> shape, const void* data,
+                const PutOptions& options) const {
+  Builder builder = build(name, dtype, shape, options);
+  client::copy_bytes(builder.mutable_data(), data, builder.size_bytes());
+  builder.impl_->connection->counters().bytes_copied_in.fetch_add(builder.size_bytes(), std::memory_order_relaxed);
+  return builder.publish();
+}
+
+// ---- names and figures ------------------------------------------------------------------------
+
+void Store::remove(std::string_view name) const {
+  value_or_throw(protocol::check_name(name));
+  protocol::Delete request;
+  request.header.type = protocol::Delete::kType;
+  request.name.assign(name);
+  state_->connection()->call<protocol::DeleteReply>(request);
+}
+
+bool Store::contains(std::string_view name) const {
+  if (!protocol::check_name(name)) return false;
+  try {
+    find(*state_->connection(), name);
+    return true;
+  } catch (const NotFoundError&) {
+    return false;
+  }
+}
+
+std::vector<std::string> Store::names(std::string_view prefix) const {
+  std::vector<std::string> names;
+  if (prefix.size() > kMaxNameSize) return names;
+  const auto connection = state_->connection();
+  protocol::List request;
+  request.header.type = protocol::List::kType;
+  request.prefix.assign(prefix);
+  for (;;) {
+    const auto page = connection->call<protocol::ListReply>(request);
+    std::size_t at = 0;
+    for (std::uint32_t i = 0; i < page.count && at < page.names.size(); ++i) {
+      const std::size_t size = static_cast<unsigned char>(page.names[at++]);
+      if (size > page.names.size() - at) throw InternalError("the daemon sent a broken page of names");
+      names.emplace_back(&page.names[at], size);
+      at += size;
+    }
+    if (page.more == 0 || page.count == 0) return names;
+    request.after.assign(names.back());
+  }
+}
+
+TensorInfo Store::info(std::string_view name) const {
+  const auto reply = find(*state_->connection(), name);
+  if (reply.spec.ndim > kMaxDims) throw InternalError("the daemon described a tensor of too many dimensions");
+  TensorInfo info;
+  info.name = name;
+  info.dtype = reply.spec.dtype;
+  info.kind = static_cast<Kind>(reply.kind);
+  info.lifetime = static_cast<Lifetime>(reply.lifetime);
+  info.shape.assign(reply.spec.shape, reply.spec.shape + reply.spec.ndim);
+  info.size_bytes = reply.size_bytes;
+  info.owner_uid = reply.owner_uid;
+  info.created_unix_ns = reply.created_unix_ns;
+  return info;
+}
+
+StoreStats Store::stats() const {
+  protocol::Stats request;
+  request.header.type = protocol::Stats::kType;
+  const auto reply = state_->connection()->call<protocol::StatsReply>(request);
+  StoreStats stats;
+  stats.limit_bytes = reply.limit_bytes;
+  stats.reserved_bytes = reply.reserved_bytes;
+  stats.used_bytes = reply.used_bytes;
+  stats.dying_bytes = reply.dying_bytes;
+  stats.largest_free_bytes = reply.largest_free_bytes;
+  stats.tensors = reply.tensors;
+  stats.dying_tensors = reply.dying_tensors;
+  stats.building_tensors = reply.building_tensors;
+  stats.max_tensors = reply.max_tensors;
+  stats.segments = reply.segments;
+  stats.connections = reply.connections;
+  stats.max_connections = reply.max_connections;
+  stats.daemon_pid = reply.daemon_pid;
+  stats.uptime_ms = reply.uptime_ms;
+  stats.version = reply.version.view();
+  return stats;
+}
+
+ClientStats Store::client_stats() const {
+  const client::Counters& counters = state_->counters();
+  return {counters.bytes_copied_in.load(std::memory_order_relaxed),
+          counters.bytes_copied_out.load(std::memory_order_relaxed),
+          counters.requests.load(std::memory_order_relaxed)};
+}
+
+void Store::shutdown() const {
+  protocol::Shutdown request;
+  request.header.type = protocol::Shutdown::kType;
+  state_->connection()->call<protocol::ShutdownReply>(request);
+}
+
+}  // namespace tensord

@@ -1,0 +1,38 @@
+#include "client/store_state.hpp"
+
+#include <utility>
+
+namespace tensord::client {
+
+StoreState::StoreState(std::string socket) : socket_(std::move(socket)) {
+  const auto no_forks = hold_off_forks();
+  use(Connection::open(socket_, counters_));
+}
+
+void StoreState::use(std::shared_ptr<Connection> connection) {
+  held_ = std::move(connection);
+  every_current_.emplace_front(held_);
+  current_.store(&every_current_.front(), std::memory_order_release);
+}
+
+std::shared_ptr<Connection> StoreState::reconnect() {
+  const auto no_forks = hold_off_forks();
+  if (closed_) throw ConnectionLostError("this Store was closed: connect() again");
+  if (!held_->frozen()) return held_;  // another thread was faster
+  std::shared_ptr<Connection> fresh = Connection::open(socket_, counters_);
+  if (fresh->store_id() != held_->store_id()) {
+    throw ConnectionLostError("the daemon at " + socket_ +
+                              " was replaced by one with another store: connect() again to use that");
+  }
+  use(fresh);
+  return fresh;
+}
+
+void StoreState::close() noexcept {
+  const auto no_forks = hold_off_forks();
+  closed_ = true;
+  current_.store(nullptr, std::memory_order_release);
+  held_.reset();
+}
+
+}  // namespace tensord::client
