@@ -64,6 +64,12 @@ UniqueFd Memfd::open_read_only() const {
   return read_only;
 }
 
+UniqueFd Memfd::duplicate() const {
+  UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) throw_errno("duplicating a descriptor");
+  return copy;
+}
+
 void Memfd::discard_contents() const noexcept {
   ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_bytes_));
 }

@@ -34,6 +34,10 @@ class Memfd {
 
   // A descriptor through which nobody can write, map writable, or punch holes.
   [[nodiscard]] UniqueFd open_read_only() const;
+  // A second descriptor with the rights of this one.
+  [[nodiscard]] UniqueFd duplicate() const;
+  // Hands the descriptor over; mappings made of it stay.
+  [[nodiscard]] UniqueFd release() && { return std::move(fd_); }
   // Gives the memory back to the system now, whoever still maps it. What is read there is zero then.
   void discard_contents() const noexcept;
 

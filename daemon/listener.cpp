@@ -1,0 +1,107 @@
+#include "listener.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+#include <system_error>
+
+#include "os/socket.hpp"
+
+namespace tensord::daemon {
+namespace {
+
+constexpr int kFirstPassedFd = 3;  // SD_LISTEN_FDS_START
+
+std::string reason() { return std::generic_category().message(errno); }
+
+// In a directory that others can write, another user could put a socket of his own in our place.
+void check_directory(const std::filesystem::path& directory) {
+  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw std::runtime_error("cannot make the directory " + directory.string() + " for the socket: " + reason());
+  }
+  struct stat status {};
+  if (::lstat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
+    throw std::runtime_error(directory.string() + ", where the socket should be, is no directory");
+  }
+  const bool trusted_owner = status.st_uid == ::geteuid() || status.st_uid == 0;
+  const bool others_may_replace = (status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0;
+  if (!trusted_owner || others_may_replace) {
+    throw std::runtime_error("the directory " + directory.string() +
+                             " belongs to somebody else, or everybody may write it: choose another --socket");
+  }
+}
+
+}  // namespace
+
+std::optional<Listener> Listener::from_service_manager() {
+  const char* pid = std::getenv("LISTEN_PID");
+  const char* count = std::getenv("LISTEN_FDS");
+  if (pid == nullptr || count == nullptr || std::atol(pid) != ::getpid() || std::atoi(count) < 1) return std::nullopt;
+  Listener listener;
+  listener.socket_.reset(kFirstPassedFd);
+  int type = 0;
+  int listening = 0;
+  socklen_t size = sizeof type;
+  if (std::atoi(count) != 1 || ::getsockopt(kFirstPassedFd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
+      type != SOCK_SEQPACKET || ::getsockopt(kFirstPassedFd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
+      listening == 0) {
+    throw std::runtime_error(
+        "systemd passed something else than one listening socket: tensord.socket needs ListenSequentialPacket=");
+  }
+  ::fcntl(kFirstPassedFd, F_SETFD, FD_CLOEXEC);
+  ::fcntl(kFirstPassedFd, F_SETFL, ::fcntl(kFirstPassedFd, F_GETFL) | O_NONBLOCK);
+  sockaddr_un address{};
+  socklen_t address_size = sizeof address;
+  ::getsockname(kFirstPassedFd, reinterpret_cast<sockaddr*>(&address), &address_size);
+  listener.path_ = address.sun_path;
+  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
+  return listener;
+}
+
+std::optional<Listener> Listener::bind(const std::string& path) {
+  if (path.empty() || path.front() != '/') {
+    throw std::runtime_error("the socket path '" + path + "' is not absolute");
+  }
+  if (path.size() > os::max_socket_path_size()) {
+    throw std::runtime_error("the socket path " + path + " has " + std::to_string(path.size()) +
+                             " bytes; the kernel takes at most " + std::to_string(os::max_socket_path_size()));
+  }
+  check_directory(std::filesystem::path(path).parent_path());
+
+  Listener listener;
+  listener.path_ = path;
+  const std::string lock_path = path + ".lock";
+  listener.lock_.reset(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!listener.lock_) throw std::runtime_error("cannot open " + lock_path + ": " + reason());
+  if (::flock(listener.lock_.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return std::nullopt;
+    throw std::runtime_error("cannot lock " + lock_path + ": " + reason());
+  }
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0) {
+    if (!S_ISSOCK(status.st_mode)) {
+      throw std::runtime_error(path + " exists and is no socket: move it away, or choose another --socket");
+    }
+    ::unlink(path.c_str());  // a dead daemon's: we hold the lock
+  }
+  try {
+    listener.socket_ = os::listen_seqpacket(path);
+  } catch (const std::system_error& error) {
+    throw std::runtime_error("cannot serve " + path + ": " + error.code().message());
+  }
+  return listener;
+}
+
+void Listener::unlink() noexcept {
+  if (lock_) ::unlink(path_.c_str());  // systemd's socket is systemd's to remove
+}
+
+}  // namespace tensord::daemon

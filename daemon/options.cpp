@@ -1,0 +1,117 @@
+#include "options.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <map>
+
+#include <CLI/CLI.hpp>
+#include <tensord/store.hpp>
+#include <tensord/version.hpp>
+
+#include "human.hpp"
+#include "shm/catalog.hpp"
+
+namespace tensord::daemon {
+namespace {
+
+// The tightest memory.max between this process's cgroup and the root, or the largest number.
+std::uint64_t cgroup_limit_bytes() {
+  std::uint64_t limit = UINT64_MAX;
+  std::ifstream membership("/proc/self/cgroup");
+  for (std::string line; std::getline(membership, line);) {
+    if (!line.starts_with("0::")) continue;
+    for (std::string group = line.substr(3); !group.empty(); group.resize(group.find_last_of('/'))) {
+      std::ifstream file("/sys/fs/cgroup" + group + "/memory.max");
+      std::uint64_t bytes = 0;
+      if (file >> bytes) limit = std::min(limit, bytes);  // "max" is no number and sets no limit
+      if (group.find('/') == std::string::npos) break;
+    }
+  }
+  return limit;
+}
+
+std::string check_size(std::string& text) {
+  const auto bytes = parse_bytes(text);
+  if (!bytes) return "'" + text + "' is no size: write it like 512MiB or 4G";
+  text = std::to_string(*bytes);
+  return {};
+}
+
+std::string check_mode(std::string& text) {
+  unsigned mode = 0;
+  for (const char digit : text) {
+    if (digit < '0' || digit > '7') return "'" + text + "' is no octal mode: write it like 0640";
+    mode = mode * 8 + static_cast<unsigned>(digit - '0');
+    if (mode > 0666) return "the mode " + text + " has bits other than read (4) and write (2) for owner, group, others";
+  }
+  if ((mode & 0111) != 0) return "the mode " + text + " has an execute bit, which means nothing here";
+  text = std::to_string(mode);
+  return {};
+}
+
+}  // namespace
+
+std::uint64_t default_max_bytes() {
+  const auto pages = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PHYS_PAGES)));
+  const auto page_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return std::min(pages * page_bytes, cgroup_limit_bytes()) / 2;
+}
+
+std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
+  Options options;
+  options.socket = user_socket_path();
+  CLI::App app{"tensord keeps named tensors in shared memory, for the processes of this machine."};
+  app.set_version_flag("--version", "tensord " + std::string(kVersion));
+  app.set_config("--config", "", "Read options from this file (name = value lines)")->envname("TENSORD_CONFIG");
+
+  std::string max_bytes = std::to_string(default_max_bytes());
+  std::string keep_warm = std::to_string(kDefaultKeepWarmBytes);
+  std::string namespace_mode = "0600";
+  app.add_option("--socket", options.socket, "Serve this socket; ignored when systemd passes one")
+      ->envname("TENSORD_SOCKET")
+      ->capture_default_str();
+  app.add_option("--max-bytes", max_bytes, "Memory the store may reserve, at most; default: half of the machine's")
+      ->envname("TENSORD_MAX_BYTES")
+      ->transform(CLI::Validator(check_size, "SIZE"));
+  app.add_option("--keep-warm", keep_warm, "Free memory kept ready for new tensors instead of given back; default 1GiB")
+      ->envname("TENSORD_KEEP_WARM")
+      ->transform(CLI::Validator(check_size, "SIZE"));
+  app.add_option("--max-tensors", options.max_tensors, "Tensors at once, at most")
+      ->envname("TENSORD_MAX_TENSORS")
+      ->check(CLI::Range(1u, shm::kMaxSlots))
+      ->capture_default_str();
+  app.add_option("--max-connections", options.max_connections, "Connections at once, at most")
+      ->envname("TENSORD_MAX_CONNECTIONS")
+      ->check(CLI::Range(1u, 100'000u))
+      ->capture_default_str();
+  app.add_option("--namespace-mode", namespace_mode,
+                 "Who may read (4) and write (2) in a namespace: owner, group, others")
+      ->envname("TENSORD_NAMESPACE_MODE")
+      ->transform(CLI::Validator(check_mode, "MODE"))
+      ->capture_default_str();
+  app.add_flag("--background", options.background, "Return once the daemon serves, and let it run on");
+  std::map<std::string, log::Level> levels{{"debug", log::Level::kDebug},
+                                           {"info", log::Level::kInfo},
+                                           {"warning", log::Level::kWarning},
+                                           {"error", log::Level::kError}};
+  app.add_option("--log-level", options.log_level, "debug, info, warning or error")
+      ->envname("TENSORD_LOG_LEVEL")
+      ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    exit_code = app.exit(error);
+    return std::nullopt;
+  }
+  options.max_bytes = std::stoull(max_bytes);
+  options.keep_warm_bytes = std::stoull(keep_warm);
+  // The default has not passed through the validator.
+  options.namespace_mode =
+      static_cast<mode_t>(namespace_mode == "0600" ? 0600 : std::stoul(namespace_mode));
+  return options;
+}
+
+}  // namespace tensord::daemon

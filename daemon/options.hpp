@@ -1,0 +1,35 @@
+// Options: what the daemon was told: flags, TENSORD_* environment, a config file, in this order.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "log.hpp"
+
+namespace tensord::daemon {
+
+inline constexpr std::uint32_t kDefaultMaxTensors = 65'536;
+inline constexpr std::uint32_t kDefaultMaxConnections = 1'024;
+inline constexpr std::uint64_t kDefaultKeepWarmBytes = std::uint64_t{1} << 30;
+
+struct Options {
+  std::string socket;
+  std::uint64_t max_bytes = 0;
+  std::uint64_t keep_warm_bytes = 0;
+  std::uint32_t max_tensors = kDefaultMaxTensors;
+  std::uint32_t max_connections = kDefaultMaxConnections;
+  mode_t namespace_mode = 0600;
+  bool background = false;
+  log::Level log_level = log::Level::kInfo;
+};
+
+// Nothing: the process is done (--help, --version, a usage error) and exits with `exit_code`.
+[[nodiscard]] std::optional<Options> parse_options(int argc, char** argv, int& exit_code);
+
+// Half of what this process may have: the machine's memory, or its cgroup's limit if that is less.
+[[nodiscard]] std::uint64_t default_max_bytes();
+
+}  // namespace tensord::daemon

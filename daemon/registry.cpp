@@ -1,0 +1,302 @@
+// The order in publish() and remove() is what readers live by: a name that is replaced resolves at
+// every moment, to the old tensor or to the new one; a name that is removed is out of the index
+// before its slot is marked, so that no reader is sent there in vain for long.
+#include "registry.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <cstring>
+
+#include "near_names.hpp"
+#include "shm/name_hash.hpp"
+
+namespace tensord::daemon {
+namespace {
+
+using protocol::quoted;
+using shm::SlotState;
+using shm::SlotWord;
+
+std::uint64_t unix_now_ns() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
+}  // namespace
+
+Registry::Registry(shm::CatalogWriter catalog, mode_t namespace_mode, GiveBack give_back)
+    : catalog_(catalog),
+      namespaces_(namespace_mode),
+      give_back_(std::move(give_back)),
+      tensors_(catalog.slot_count()),
+      generations_(catalog.slot_count()) {}
+
+// ---- clients ----------------------------------------------------------------------------------
+
+ClientId Registry::add_client(const Credentials& who, shm::LedgerScanner ledger) {
+  const ClientId id = ++last_client_;
+  clients_.emplace(id, Client{who, ledger, {}, {}, {}});
+  return id;
+}
+
+void Registry::remove_client(ClientId id) {
+  auto gone = clients_.extract(id);
+  if (gone.empty()) return;
+  Client& client = gone.mapped();
+  for (const SegmentId segment : client.granted) {
+    if (const auto use = segments_.find(segment); use != segments_.end()) use->second.granted.erase(id);
+  }
+  for (const SlotIndex slot : client.building) let_die(slot);
+  for (const SlotIndex slot : client.bound) let_die(slot);
+  sweep();
+}
+
+void Registry::segment_added(SegmentId segment, Pool pool) { segments_.emplace(segment, SegmentUse{pool, {}}); }
+
+void Registry::segment_dropped(SegmentId segment) {
+  const auto use = segments_.find(segment);
+  for (const ClientId id : use->second.granted) client(id).granted.erase(segment);
+  segments_.erase(use);
+}
+
+Result<Done> Registry::grant(ClientId id, SegmentId segment, Right right) {
+  const auto use = segments_.find(segment);
+  if (use == segments_.end()) return Failure{Errc::kNotFound, "that segment is not in the store any more"};
+  Client& grantee = client(id);
+  if (const Result<Done> allowed = namespaces_.check(use->second.pool.namespace_id, grantee.who, right); !allowed) {
+    return allowed.failure();
+  }
+  use->second.granted.insert(id);
+  grantee.granted.insert(segment);
+  return Done{};
+}
+
+// ---- making tensors ---------------------------------------------------------------------------
+
+Result<Pool> Registry::admit(ClientId id, const NewTensor& wanted) {
+  const Result<Namespace*> space = namespaces_.find_or_make(wanted.name, client(id).who);
+  if (!space) return space.failure();
+  if (!wanted.replace && by_name_.contains(wanted.name)) return already_exists(wanted.name);
+  if (free_slots_.empty() && untouched_slots_ == catalog_.slot_count()) {
+    return Failure{Errc::kOutOfSpace, "the store holds " + std::to_string(catalog_.slot_count()) +
+                                          " tensors, which is its limit (--max-tensors): delete some"};
+  }
+  return Pool{space.value()->id, wanted.kind};
+}
+
+Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Pool& pool, const Placed& placed) {
+  // The namespace once more: while the space was made, it may have been forgotten.
+  const Result<Namespace*> space = namespaces_.find_or_make(wanted.name, client(id).who);
+  if (!space) return space.failure();
+  if (space.value()->id != pool.namespace_id) {
+    return Failure{Errc::kInternal, "the namespace of " + quoted(wanted.name) + " changed meanwhile: try again"};
+  }
+  const std::optional<SlotIndex> taken = take_slot();
+  if (!taken) return Failure{Errc::kOutOfSpace, "the last free slot of the store was just taken: delete a tensor"};
+  const SlotIndex index = *taken;
+  ++space.value()->tensors;
+
+  auto tensor = std::make_unique<Tensor>();
+  tensor->name = wanted.name;
+  tensor->hash = shm::name_hash(wanted.name, catalog_.hash_seed());
+  tensor->spec = wanted.spec;
+  tensor->kind = wanted.kind;
+  tensor->lifetime = wanted.lifetime;
+  tensor->replace = wanted.replace;
+  tensor->namespace_id = pool.namespace_id;
+  tensor->owner = client(id).who.uid;
+  tensor->creator = id;
+  tensor->extent = placed.extent;
+  tensor->offset_bytes = placed.offset_bytes;
+  tensor->size_bytes = wanted.size_bytes;
+  tensor->created_unix_ns = unix_now_ns();
+
+  shm::Slot& slot = catalog_.slot(index);
+  slot.store_word(SlotWord::of(generations_[index], SlotState::kBuilding));
+  slot.segment = tensor->extent.segment;
+  slot.offset = tensor->offset_bytes;
+  slot.size_bytes = tensor->size_bytes;
+  slot.created_unix_ns = tensor->created_unix_ns;
+  slot.owner_uid = tensor->owner;
+  slot.dtype = tensor->spec.dtype;
+  slot.ndim = static_cast<std::uint8_t>(tensor->spec.ndim);
+  slot.kind = static_cast<std::uint8_t>(tensor->kind);
+  slot.lifetime = static_cast<std::uint8_t>(tensor->lifetime);
+  slot.name_size = static_cast<std::uint8_t>(tensor->name.size());
+  std::memcpy(slot.name, tensor->name.data(), tensor->name.size());
+  std::copy_n(tensor->spec.shape, kMaxDims, slot.shape);
+  std::copy_n(tensor->spec.strides, kMaxDims, slot.strides);
+
+  client(id).building.insert(index);
+  ++building_;
+  tensors_[index] = std::move(tensor);
+  return index;
+}
+
+std::optional<SlotIndex> Registry::take_slot() {
+  if (!free_slots_.empty()) {
+    const SlotIndex slot = free_slots_.back();
+    free_slots_.pop_back();
+    return slot;
+  }
+  if (untouched_slots_ == catalog_.slot_count()) return std::nullopt;
+  return untouched_slots_++;
+}
+
+Tensor* Registry::building(ClientId id, SlotIndex slot, std::uint64_t word) {
+  if (!client(id).building.contains(slot) || word != this->word(slot)) return nullptr;
+  return tensors_[slot].get();
+}
+
+Result<Done> Registry::publish(ClientId id, SlotIndex slot, std::uint64_t word) {
+  Tensor* const fresh = building(id, slot, word);
+  if (fresh == nullptr) return Failure{Errc::kNotFound, "this connection is building no such tensor"};
+  const auto old = by_name_.find(fresh->name);
+  if (old != by_name_.end() && !fresh->replace) return already_exists(fresh->name);
+
+  client(id).building.erase(slot);
+  --building_;
+  if (fresh->lifetime == Lifetime::kClient) client(id).bound.insert(slot);
+  set_state(slot, SlotState::kPublished);
+  catalog_.index_insert(fresh->hash, slot);
+  if (old == by_name_.end()) {
+    by_name_.emplace(fresh->name, slot);
+  } else {
+    const SlotIndex replaced = old->second;
+    by_name_.erase(old);  // its key lives in the tensor that goes
+    by_name_.emplace(fresh->name, slot);
+    let_die(replaced);
+  }
+  return Done{};
+}
+
+Result<Done> Registry::abort(ClientId id, SlotIndex slot, std::uint64_t word) {
+  if (building(id, slot, word) == nullptr) {
+    return Failure{Errc::kNotFound, "this connection is building no such tensor"};
+  }
+  client(id).building.erase(slot);
+  let_die(slot);
+  return Done{};
+}
+
+Result<Done> Registry::remove(ClientId id, std::string_view name) {
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end()) return not_found(name);
+  if (const Result<Done> allowed = namespaces_.check(name, client(id).who, Right::kWrite); !allowed) return allowed;
+  let_die(found->second);
+  return Done{};
+}
+
+// ---- reclaim ----------------------------------------------------------------------------------
+
+void Registry::set_state(SlotIndex slot, SlotState state) {
+  tensors_[slot]->state = state;
+  catalog_.slot(slot).store_word(SlotWord::of(generations_[slot], state));
+}
+
+void Registry::let_die(SlotIndex slot) {
+  Tensor& tensor = *tensors_[slot];
+  if (tensor.state == SlotState::kPublished) {
+    // After a replacement the name belongs to the successor.
+    if (const auto named = by_name_.find(tensor.name); named != by_name_.end() && named->second == slot) {
+      by_name_.erase(named);
+    }
+    catalog_.index_erase(tensor.hash, slot);
+    if (const auto creator = clients_.find(tensor.creator); creator != clients_.end()) {
+      creator->second.bound.erase(slot);
+    }
+  } else {
+    assert(tensor.state == SlotState::kBuilding);
+    --building_;
+  }
+  set_state(slot, SlotState::kDying);
+  dying_.insert(slot);
+  dying_bytes_ += tensor.extent.size_bytes;
+  reclaim(slot);
+}
+
+bool Registry::pinned(SlotIndex slot) const {
+  const auto use = segments_.find(tensors_[slot]->extent.segment);
+  return std::any_of(use->second.granted.begin(), use->second.granted.end(),
+                     [&](ClientId id) { return clients_.at(id).ledger.pins(slot); });
+}
+
+bool Registry::reclaim(SlotIndex slot) {
+  if (pinned(slot)) return false;
+  const std::unique_ptr<Tensor> gone = std::move(tensors_[slot]);
+  dying_.erase(slot);
+  dying_bytes_ -= gone->extent.size_bytes;
+  ++generations_[slot];
+  catalog_.slot(slot).store_word(SlotWord::of(generations_[slot], SlotState::kFree));
+  free_slots_.push_back(slot);
+  namespaces_.tensor_gone(gone->namespace_id);
+  give_back_(gone->extent);
+  return true;
+}
+
+void Registry::nudge(SlotIndex slot) {
+  if (dying_.contains(slot)) reclaim(slot);
+}
+
+void Registry::sweep() {
+  const std::vector<SlotIndex> now_dying(dying_.begin(), dying_.end());
+  for (const SlotIndex slot : now_dying) reclaim(slot);
+}
+
+// ---- looking ----------------------------------------------------------------------------------
+
+std::uint64_t Registry::word(SlotIndex slot) const {
+  return SlotWord::of(generations_[slot], tensors_[slot]->state).bits;
+}
+
+Result<SlotIndex> Registry::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  if (found == by_name_.end()) return not_found(name);
+  return found->second;
+}
+
+void Registry::visit_names(std::string_view prefix, std::string_view after,
+                           const std::function<bool(std::string_view)>& visit) const {
+  auto it = after >= prefix && !after.empty() ? by_name_.upper_bound(after) : by_name_.lower_bound(prefix);
+  for (; it != by_name_.end() && it->first.starts_with(prefix); ++it) {
+    if (!visit(it->first)) return;
+  }
+}
+
+Registry::Figures Registry::figures() const {
+  return {static_cast<std::uint32_t>(by_name_.size()), building_, static_cast<std::uint32_t>(dying_.size()),
+          static_cast<std::uint32_t>(clients_.size()), dying_bytes_};
+}
+
+Failure Registry::already_exists(std::string_view name) const {
+  return {Errc::kAlreadyExists, "a tensor named " + quoted(name) +
+                                    " exists already: delete it first, or replace it (replace=True)"};
+}
+
+Failure Registry::not_found(std::string_view name) const {
+  std::string text = "no tensor is named " + quoted(name);
+  if (const std::string near = near_names(name); !near.empty()) {
+    text += "; did you mean " + near + "?";
+  } else if (by_name_.empty()) {
+    text += ": the store is empty";
+  }
+  return {Errc::kNotFound, std::move(text)};
+}
+
+std::string Registry::near_names(std::string_view name) const {
+  // A misspelt name mostly shares its namespace, so the search begins there.
+  NearNames nearest(name);
+  const auto first = by_name_.lower_bound(protocol::namespace_of(name));
+  auto it = first;
+  for (; it != by_name_.end() && nearest.look_at(it->first); ++it) {
+  }
+  for (it = by_name_.begin(); it != first && nearest.look_at(it->first); ++it) {
+  }
+  std::string text;
+  for (const std::string_view found : nearest.best()) text += (text.empty() ? "" : " or ") + quoted(found);
+  return text;
+}
+
+}  // namespace tensord::daemon

@@ -1,0 +1,155 @@
+// Registry: the tensors of the store: their names, slots, clients and ends.
+//
+// It decides; the catalog only shows. Everything a decision needs is kept here, in the daemon's
+// own memory, and nothing is read back from shared memory except the pins in the ledgers.
+//
+//   begin()    name and space are the caller's      slot Free      -> Building
+//   publish()  the name is taken, or taken over     slot Building  -> Published
+//   remove()   the name goes, the bytes wait        slot Published -> Dying
+//   reclaim    when no granted ledger pins it       slot Dying     -> Free, extent given back
+//
+// A dying tensor is looked at again when a client nudges, when a client hangs up, and in sweep().
+// Space itself is not its business: extents come from the caller and go back through `give_back`.
+// Threads  one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "credentials.hpp"
+#include "namespaces.hpp"
+#include "protocol/tensor_spec.hpp"
+#include "result.hpp"
+#include "shm/catalog.hpp"
+#include "shm/ledger.hpp"
+#include "space.hpp"
+
+namespace tensord::daemon {
+
+using ClientId = std::uint64_t;
+using SlotIndex = std::uint32_t;
+
+struct Tensor {
+  std::string name;
+  std::uint64_t hash = 0;
+  protocol::TensorSpec spec;
+  Kind kind = Kind::kSealed;
+  Lifetime lifetime = Lifetime::kStore;
+  bool replace = false;
+  shm::SlotState state = shm::SlotState::kBuilding;
+  std::uint32_t namespace_id = 0;
+  uid_t owner = 0;
+  ClientId creator = 0;
+  Extent extent;
+  std::uint64_t offset_bytes = 0;  // of the first element, in its segment
+  std::uint64_t size_bytes = 0;
+  std::uint64_t created_unix_ns = 0;
+};
+
+// What a client asks for with Create, checked in form but not yet against the store.
+struct NewTensor {
+  std::string name;
+  protocol::TensorSpec spec;
+  std::uint64_t size_bytes = 0;  // extent_bytes(spec)
+  Kind kind = Kind::kSealed;
+  Lifetime lifetime = Lifetime::kStore;
+  bool replace = false;
+};
+
+class Registry {
+ public:
+  using GiveBack = std::function<void(const Extent&)>;
+  Registry(shm::CatalogWriter catalog, mode_t namespace_mode, GiveBack give_back);
+
+  // ---- clients ----
+  ClientId add_client(const Credentials& who, shm::LedgerScanner ledger);
+  // Aborts what it was building, deletes its "client" tensors, forgets its pins.
+  void remove_client(ClientId client);
+  // From now on the client's ledger counts for this segment. Fails with kNotFound (no such segment,
+  // or no tensor in it any more), kPermissionDenied.
+  Result<Done> grant(ClientId client, SegmentId segment, Right right);
+  void segment_added(SegmentId segment, Pool pool);
+  void segment_dropped(SegmentId segment);
+
+  // ---- tensors ----
+  // May this client make this tensor? If so, the pool its space comes from. Nothing is taken yet.
+  // Fails with kAlreadyExists, kPermissionDenied, kOutOfSpace (no slot), kLimitReached.
+  Result<Pool> admit(ClientId client, const NewTensor& wanted);
+  // The tensor gets a slot and the extent. Fails with kOutOfSpace if the last slot went meanwhile;
+  // the extent stays the caller's then.
+  Result<SlotIndex> begin(ClientId client, const NewTensor& wanted, const Pool& pool, const Placed& placed);
+  // Both fail with kNotFound unless this client is building this very tensor (slot and word).
+  Result<Done> publish(ClientId client, SlotIndex slot, std::uint64_t word);
+  Result<Done> abort(ClientId client, SlotIndex slot, std::uint64_t word);
+  Result<Done> remove(ClientId client, std::string_view name);
+  // Fails with kNotFound; the text offers near names.
+  [[nodiscard]] Result<SlotIndex> find(std::string_view name) const;
+
+  // ---- reclaim ----
+  void nudge(SlotIndex slot);  // any value
+  void sweep();                // all dying tensors
+  [[nodiscard]] bool anything_dying() const { return !dying_.empty(); }
+
+  // ---- looking ----
+  [[nodiscard]] const Tensor& tensor(SlotIndex slot) const { return *tensors_[slot]; }
+  [[nodiscard]] std::uint64_t word(SlotIndex slot) const;
+  // Calls visit(name) for names that begin with prefix and sort after `after`, until it returns false.
+  void visit_names(std::string_view prefix, std::string_view after,
+                   const std::function<bool(std::string_view)>& visit) const;
+  struct Figures {
+    std::uint32_t tensors = 0, building = 0, dying = 0, clients = 0;
+    std::uint64_t dying_bytes = 0;
+  };
+  [[nodiscard]] Figures figures() const;
+
+ private:
+  struct Client {
+    Credentials who;
+    shm::LedgerScanner ledger;
+    std::unordered_set<SegmentId> granted;
+    std::unordered_set<SlotIndex> building;
+    std::unordered_set<SlotIndex> bound;  // published, with Lifetime::kClient
+  };
+  struct SegmentUse {
+    Pool pool;
+    std::unordered_set<ClientId> granted;
+  };
+
+  [[nodiscard]] std::optional<SlotIndex> take_slot();
+  [[nodiscard]] Tensor* building(ClientId client, SlotIndex slot, std::uint64_t word);
+  void set_state(SlotIndex slot, shm::SlotState state);
+  void let_die(SlotIndex slot);       // Building or Published -> Dying, and Free at once if unpinned
+  bool reclaim(SlotIndex slot);       // REQUIRES: Dying
+  [[nodiscard]] bool pinned(SlotIndex slot) const;
+  [[nodiscard]] Failure not_found(std::string_view name) const;
+  [[nodiscard]] Failure already_exists(std::string_view name) const;
+  [[nodiscard]] std::string near_names(std::string_view name) const;
+  [[nodiscard]] Client& client(ClientId id) { return clients_.at(id); }
+
+  shm::CatalogWriter catalog_;
+  Namespaces namespaces_;
+  GiveBack give_back_;
+
+  std::vector<std::unique_ptr<Tensor>> tensors_;  // by slot; null while Free
+  std::vector<std::uint64_t> generations_;        // by slot
+  std::vector<SlotIndex> free_slots_;             // used before and free again
+  SlotIndex untouched_slots_ = 0;                 // from here on never used
+  std::map<std::string_view, SlotIndex> by_name_;  // Published only; keys live in tensors_
+  std::unordered_set<SlotIndex> dying_;
+  std::uint64_t dying_bytes_ = 0;
+  std::uint32_t building_ = 0;
+
+  ClientId last_client_ = 0;
+  std::unordered_map<ClientId, Client> clients_;
+  std::unordered_map<SegmentId, SegmentUse> segments_;
+};
+
+}  // namespace tensord::daemon

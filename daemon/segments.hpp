@@ -1,0 +1,58 @@
+// Segments: the memfds behind Space. It makes and drops them on a helper thread, because putting
+// memory behind a gigabyte takes a second, and the event loop serves everybody.
+//
+// Threads  one, that of the io_context; the helper thread touches nothing but the memfd it makes.
+// Owns     every segment's read-write descriptor.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <boost/asio.hpp>
+
+#include "os/memfd.hpp"
+#include "protocol/segment_id.hpp"
+#include "result.hpp"
+#include "space.hpp"
+
+namespace tensord::daemon {
+
+class Segments {
+ public:
+  struct Listener {
+    std::function<void(SegmentId, Pool)> added;
+    std::function<void(SegmentId)> dropped;  // before it goes
+  };
+  Segments(boost::asio::io_context& loop, Space space, Listener listener);
+
+  // Space for a tensor, in a segment that has memory behind every byte; makes one if need be.
+  // Fails with kOutOfSpace (asked, free, largest, limit), kLimitReached (segments).
+  boost::asio::awaitable<Result<Placed>> place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
+  void give_back(const Extent& extent);
+
+  // The memfd of a segment; null if there is none of this id (any value is allowed).
+  [[nodiscard]] const os::Memfd* find(SegmentId id) const;
+  [[nodiscard]] SpaceFigures figures() const { return space_.figures(); }
+
+ private:
+  boost::asio::awaitable<Result<Done>> make(SegmentPlan plan);
+  boost::asio::awaitable<Result<os::Memfd>> on_helper(std::uint64_t size_bytes);
+  void drop(const std::vector<SegmentId>& ids);
+  [[nodiscard]] std::optional<SegmentId> next_id();
+
+  Space space_;
+  Listener listener_;
+  std::unordered_map<SegmentId, os::Memfd> memfds_;
+  std::vector<std::uint32_t> free_indexes_;
+  std::uint32_t untouched_indexes_ = 0;
+  std::uint64_t last_serial_ = 0;
+  boost::asio::steady_timer made_;  // never expires; cancelling it wakes who awaits a segment
+  boost::asio::thread_pool helper_{1};  // last: it is joined before anything else goes
+};
+
+}  // namespace tensord::daemon

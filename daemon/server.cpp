@@ -1,0 +1,65 @@
+#include <utility>
+
+#include "server.hpp"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <csignal>
+#include <memory>
+#include <string>
+#include <system_error>
+
+#include "log.hpp"
+#include "session.hpp"
+
+namespace tensord::daemon {
+namespace {
+
+namespace asio = boost::asio;
+
+// When descriptors run out, accept() fails until some are closed; asking at once again would spin.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+}  // namespace
+
+Server::Server(Listener listener, const Options& options)
+    : listener_(std::move(listener)),
+      socket_(loop_, listener_.release_fd()),
+      signals_(loop_, SIGTERM, SIGINT),
+      service_(loop_, options, [this] { stop(); }) {}
+
+void Server::run() {
+  signals_.async_wait([this](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    log::info(std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
+    stop();
+  });
+  asio::co_spawn(loop_, accept_clients(), asio::detached);
+  loop_.run();
+}
+
+void Server::stop() {
+  listener_.unlink();
+  // After the handlers that are ready: the reply to Shutdown is among them.
+  asio::post(loop_, [this] { loop_.stop(); });
+}
+
+asio::awaitable<void> Server::accept_clients() {
+  asio::steady_timer pause(loop_);
+  for (;;) {
+    const int fd = ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      auto session = std::make_shared<Session>(loop_, os::UniqueFd(fd), service_);
+      asio::co_spawn(loop_, [session] { return session->run(); }, asio::detached);
+    } else if (errno == EAGAIN) {
+      co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+    } else if (errno != EINTR && errno != ECONNABORTED) {
+      log::error("cannot accept clients: " + std::generic_category().message(errno));
+      pause.expires_after(kAcceptPause);
+      co_await pause.async_wait(asio::use_awaitable);
+    }
+  }
+}
+
+}  // namespace tensord::daemon

@@ -1,0 +1,271 @@
+#include <utility>
+
+#include "service.hpp"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <system_error>
+
+#include <tensord/version.hpp>
+
+#include "human.hpp"
+#include "log.hpp"
+#include "shm/slot.hpp"
+
+namespace tensord::daemon {
+namespace {
+
+namespace asio = boost::asio;
+namespace bip = boost::interprocess;
+using protocol::quoted;
+
+// Nudges tell of almost every end; a lost one (the client was killed between its last pin and the
+// message, or its socket was full) is made up for by this.
+constexpr std::chrono::milliseconds kSweepInterval{200};
+
+template <class T>
+T random_value() {
+  T value{};
+  if (::getrandom(&value, sizeof value, 0) != sizeof value) {
+    throw std::system_error(errno, std::generic_category(), "getrandom");
+  }
+  return value;
+}
+
+os::Memfd make_catalog(std::uint32_t slot_count) {
+  os::Memfd memfd = os::Memfd::create("tensord-catalog", shm::catalog_size_bytes(slot_count));
+  memfd.seal_size();
+  return memfd;
+}
+
+std::span<std::byte> bytes_of_region(const bip::mapped_region& region) {
+  return {static_cast<std::byte*>(region.get_address()), region.get_size()};
+}
+
+}  // namespace
+
+Service::Service(asio::io_context& loop, const Options& options, std::function<void()> stop)
+    : options_(options),
+      stop_(std::move(stop)),
+      catalog_(make_catalog(options.max_tensors)),
+      catalog_region_(catalog_, bip::read_write),
+      registry_(shm::CatalogWriter(bytes_of_region(catalog_region_), options.max_tensors,
+                                   random_value<std::uint64_t>(), random_value<std::array<std::uint8_t, 16>>()),
+                options.namespace_mode, [this](const Extent& extent) { segments_.give_back(extent); }),
+      segments_(loop, Space(options.max_bytes, options.keep_warm_bytes),
+                {[this](SegmentId id, Pool pool) { registry_.segment_added(id, pool); },
+                 [this](SegmentId id) { registry_.segment_dropped(id); }}),
+      sweep_timer_(loop) {}
+
+// ---- coming and going -------------------------------------------------------------------------
+
+Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol::Hello& hello) {
+  if (hello.protocol_version != protocol::kProtocolVersion || hello.layout_version != shm::kLayoutVersion) {
+    const auto version = [](std::uint32_t protocol, std::uint32_t layout) {
+      return "protocol " + std::to_string(protocol) + ", layout " + std::to_string(layout);
+    };
+    return Failure{Errc::kVersionMismatch,
+                   "the daemon (tensord " + std::string(kVersion) + ") speaks " +
+                       version(protocol::kProtocolVersion, shm::kLayoutVersion) + ", the client " +
+                       version(hello.protocol_version, hello.layout_version) + ": install the same version of both"};
+  }
+  if (connected_.size() >= options_.max_connections) {
+    return Failure{Errc::kLimitReached, "the daemon serves " + std::to_string(options_.max_connections) +
+                                            " connections, which is its limit: raise --max-connections, or close some"};
+  }
+  const std::uint32_t slot_count = options_.max_tensors;
+  os::Memfd ledger;
+  bip::mapped_region region;
+  Welcome welcome;
+  try {
+    ledger = os::Memfd::create("tensord-ledger", shm::ledger_size_bytes(slot_count));
+    region = bip::mapped_region(ledger, bip::read_write);
+    shm::format_ledger(bytes_of_region(region), slot_count);
+    ledger.seal_size();
+    welcome.fds[0] = catalog_.open_read_only();
+    welcome.fds[1] = std::move(ledger).release();
+  } catch (const std::exception& error) {
+    return Failure{Errc::kInternal, std::string("the daemon cannot make a ledger: ") + error.what()};
+  }
+  welcome.client = registry_.add_client(who, shm::LedgerScanner(bytes_of_region(region), slot_count));
+  connected_.emplace(welcome.client, Connected{who, std::move(region)});
+  welcome.reply.protocol_version = protocol::kProtocolVersion;
+  welcome.reply.layout_version = shm::kLayoutVersion;
+  welcome.reply.slot_count = slot_count;
+  welcome.reply.daemon_pid = static_cast<std::uint32_t>(::getpid());
+  return welcome;
+}
+
+void Service::farewell(ClientId client) {
+  registry_.remove_client(client);
+  connected_.erase(client);
+  sweep_while_needed();
+}
+
+// ---- tensors ----------------------------------------------------------------------------------
+
+asio::awaitable<Result<protocol::CreateReply>> Service::create(ClientId client, protocol::Create request) {
+  NewTensor wanted;
+  wanted.name = request.name.view();
+  wanted.spec = request.spec;
+  wanted.kind = static_cast<Kind>(request.kind);
+  wanted.lifetime = static_cast<Lifetime>(request.lifetime);
+  wanted.replace = request.replace != 0;
+  if (const Result<Done> valid = protocol::check_name(wanted.name); !valid) co_return valid.failure();
+  if (request.kind > 1 || request.lifetime > 1 || request.replace > 1) {
+    co_return Failure{Errc::kInvalidArgument, "kind, lifetime and replace are 0 or 1 each"};
+  }
+  const Result<std::uint64_t> size_bytes = protocol::extent_bytes(wanted.spec);
+  if (!size_bytes) co_return size_bytes.failure();
+  wanted.size_bytes = size_bytes.value();
+
+  const Result<Pool> pool = registry_.admit(client, wanted);
+  if (!pool) co_return pool.failure();
+  const std::uint64_t prefix_bytes = wanted.kind == Kind::kLive ? shm::kLivePrefixBytes : 0;
+  const Result<Placed> placed = co_await segments_.place(pool.value(), wanted.size_bytes, prefix_bytes);
+  if (!placed) co_return placed.failure();
+  const Result<SlotIndex> slot = registry_.begin(client, wanted, pool.value(), placed.value());
+  if (!slot) {
+    segments_.give_back(placed.value().extent);
+    co_return slot.failure();
+  }
+  protocol::CreateReply reply;
+  reply.slot = slot.value();
+  reply.word = registry_.word(slot.value());
+  reply.segment = placed.value().extent.segment;
+  reply.offset = placed.value().offset_bytes;
+  reply.size_bytes = wanted.size_bytes;
+  co_return reply;
+}
+
+Result<protocol::PublishReply> Service::publish(ClientId client, const protocol::Publish& request) {
+  const Result<Done> done = registry_.publish(client, request.slot, request.word);
+  sweep_while_needed();
+  if (!done) return done.failure();
+  return protocol::PublishReply{};
+}
+
+Result<protocol::AbortReply> Service::abort(ClientId client, const protocol::Abort& request) {
+  const Result<Done> done = registry_.abort(client, request.slot, request.word);
+  sweep_while_needed();
+  if (!done) return done.failure();
+  return protocol::AbortReply{};
+}
+
+Result<protocol::DeleteReply> Service::remove(ClientId client, const protocol::Delete& request) {
+  const Result<Done> done = registry_.remove(client, request.name.view());
+  sweep_while_needed();
+  if (!done) return done.failure();
+  return protocol::DeleteReply{};
+}
+
+Result<protocol::FindReply> Service::find(const protocol::Find& request) const {
+  const Result<SlotIndex> slot = registry_.find(request.name.view());
+  if (!slot) return slot.failure();
+  const Tensor& tensor = registry_.tensor(slot.value());
+  protocol::FindReply reply;
+  reply.slot = slot.value();
+  reply.owner_uid = tensor.owner;
+  reply.size_bytes = tensor.size_bytes;
+  reply.created_unix_ns = tensor.created_unix_ns;
+  reply.spec = tensor.spec;
+  reply.kind = static_cast<std::uint8_t>(tensor.kind);
+  reply.lifetime = static_cast<std::uint8_t>(tensor.lifetime);
+  return reply;
+}
+
+Result<protocol::GrantReply> Service::grant(ClientId client, const protocol::Grant& request,
+                                            std::vector<os::UniqueFd>& fds) {
+  const bool writable = request.access == protocol::Access::kWrite;
+  if (!writable && request.access != protocol::Access::kRead) {
+    return Failure{Errc::kInvalidArgument, "access is 0 (read) or 1 (write)"};
+  }
+  // The right to write does not imply the right to read, yet a writable mapping reads.
+  if (const Result<Done> done = registry_.grant(client, request.segment, Right::kRead); !done) return done.failure();
+  if (writable) {
+    const Result<Done> done = registry_.grant(client, request.segment, Right::kWrite);
+    if (!done) return done.failure();
+  }
+  const os::Memfd& memfd = *segments_.find(request.segment);
+  try {
+    fds.push_back(memfd.open_read_only());
+    if (writable) fds.push_back(memfd.duplicate());
+  } catch (const std::system_error& error) {
+    return Failure{Errc::kInternal, std::string("the daemon cannot open a segment again: ") + error.what()};
+  }
+  protocol::GrantReply reply;
+  reply.segment = request.segment;
+  reply.size_bytes = memfd.size_bytes();
+  return reply;
+}
+
+void Service::nudge(const protocol::Nudge& request) { registry_.nudge(request.slot); }
+
+void Service::sweep_while_needed() {
+  if (sweeping_ || !registry_.anything_dying()) return;
+  sweeping_ = true;
+  sweep_timer_.expires_after(kSweepInterval);
+  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
+    sweeping_ = false;
+    if (error) return;
+    registry_.sweep();
+    sweep_while_needed();
+  });
+}
+
+// ---- looking ----------------------------------------------------------------------------------
+
+protocol::ListReply Service::list(const protocol::List& request) const {
+  protocol::ListReply reply;
+  std::size_t at = 0;
+  registry_.visit_names(request.prefix.view(), request.after.view(), [&](std::string_view name) {
+    if (at + 1 + name.size() > reply.names.size()) {
+      reply.more = 1;
+      return false;
+    }
+    reply.names[at++] = static_cast<char>(name.size());
+    at += name.copy(&reply.names[at], name.size());
+    ++reply.count;
+    return true;
+  });
+  return reply;
+}
+
+protocol::StatsReply Service::stats() const {
+  const SpaceFigures space = segments_.figures();
+  const Registry::Figures tensors = registry_.figures();
+  protocol::StatsReply reply;
+  reply.limit_bytes = space.limit_bytes;
+  reply.reserved_bytes = space.reserved_bytes;
+  reply.used_bytes = space.used_bytes;
+  reply.dying_bytes = tensors.dying_bytes;
+  reply.largest_free_bytes = space.largest_free_bytes;
+  reply.uptime_ms = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_).count());
+  reply.tensors = tensors.tensors;
+  reply.dying_tensors = tensors.dying;
+  reply.building_tensors = tensors.building;
+  reply.max_tensors = options_.max_tensors;
+  reply.segments = static_cast<std::uint32_t>(space.segments);
+  reply.connections = tensors.clients;
+  reply.max_connections = options_.max_connections;
+  reply.daemon_pid = static_cast<std::uint32_t>(::getpid());
+  reply.version.assign(kVersion);
+  return reply;
+}
+
+Result<protocol::ShutdownReply> Service::shutdown(ClientId client) {
+  const Credentials& who = connected_.at(client).who;
+  if (who.uid != 0 && who.uid != ::geteuid()) {
+    return Failure{Errc::kPermissionDenied, "only root and the daemon's own user (uid " +
+                                                std::to_string(::geteuid()) + ") may stop it"};
+  }
+  log::info("asked to stop by pid " + std::to_string(who.pid) + ", uid " + std::to_string(who.uid));
+  stop_();
+  return protocol::ShutdownReply{};
+}
+
+}  // namespace tensord::daemon

@@ -1,0 +1,76 @@
+// Service: what the daemon does for a client, request by request.
+//
+// It joins the registry (names, slots, pins), the segments (memory) and the catalog. A request
+// arrives as a checked struct; a Result is the reply's content. Sockets are session.hpp's.
+// Threads  one, that of the io_context.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include <boost/asio.hpp>
+#include <boost/interprocess/mapped_region.hpp>
+
+#include "credentials.hpp"
+#include "options.hpp"
+#include "os/memfd.hpp"
+#include "os/unique_fd.hpp"
+#include "protocol/messages.hpp"
+#include "registry.hpp"
+#include "result.hpp"
+#include "segments.hpp"
+
+namespace tensord::daemon {
+
+class Service {
+ public:
+  // `stop` is called when a client that may do so asks for the end.
+  Service(boost::asio::io_context& loop, const Options& options, std::function<void()> stop);
+
+  struct Welcome {
+    ClientId client = 0;
+    protocol::HelloReply reply;
+    std::array<os::UniqueFd, 2> fds;  // catalog, ledger
+  };
+  // Fails with kVersionMismatch, kLimitReached.
+  Result<Welcome> welcome(const Credentials& who, const protocol::Hello& hello);
+  void farewell(ClientId client);
+
+  boost::asio::awaitable<Result<protocol::CreateReply>> create(ClientId client, protocol::Create request);
+  Result<protocol::PublishReply> publish(ClientId client, const protocol::Publish& request);
+  Result<protocol::AbortReply> abort(ClientId client, const protocol::Abort& request);
+  Result<protocol::DeleteReply> remove(ClientId client, const protocol::Delete& request);
+  Result<protocol::FindReply> find(const protocol::Find& request) const;
+  // Appends the descriptors to `fds`.
+  Result<protocol::GrantReply> grant(ClientId client, const protocol::Grant& request,
+                                     std::vector<os::UniqueFd>& fds);
+  protocol::ListReply list(const protocol::List& request) const;
+  protocol::StatsReply stats() const;
+  Result<protocol::ShutdownReply> shutdown(ClientId client);
+  void nudge(const protocol::Nudge& request);
+
+ private:
+  struct Connected {
+    Credentials who;
+    boost::interprocess::mapped_region ledger;
+  };
+  void sweep_while_needed();
+
+  const Options options_;
+  const std::function<void()> stop_;
+  const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  os::Memfd catalog_;
+  boost::interprocess::mapped_region catalog_region_;
+  std::unordered_map<ClientId, Connected> connected_;
+  Registry registry_;
+  Segments segments_;
+  boost::asio::steady_timer sweep_timer_;
+  bool sweeping_ = false;
+};
+
+}  // namespace tensord::daemon
