@@ -18,7 +18,7 @@ class Report(dict):
     def add_location(self, key, view, address):
         """Where the view says that it lies, and where the kernel says that `address` lies."""
         location = view.location
-        self[f"{key}.inode"], self[f"{key}.offset"] = location.inode, location.offset_bytes
+        self[f"{key}.inode"], self[f"{key}.offset"] = location.inode, location.offset
         self[f"{key}.kernel_inode"], self[f"{key}.kernel_offset"] = kernel_location(address)
 
     def write(self, path):

@@ -43,7 +43,7 @@ def main(report_path):
     report = Report(put_us=put_us, size_bytes=images.nbytes + labels.nbytes + split.nbytes)
     report["sum_of_image_bits"] = int(images.view(np.int32).sum(dtype=np.int64))
     report.add_location("images", view, view.numpy().__array_interface__["data"][0])
-    stats = store.client_stats()
+    stats = store.stats()
     report["copied_in_bytes"], report["copied_out_bytes"] = stats.bytes_copied_in, stats.bytes_copied_out
     assert "torch" not in sys.modules
     report.write(report_path)

@@ -90,7 +90,7 @@ def main(report_path, note):
     report["sum_of_weight_bits"] = int(weight.view(torch.int32).sum())
     report.add_location("images", images_view, images.data_ptr())
     report.add_location("weight", views["fc.weight"], weight.data_ptr())
-    stats = store.client_stats()
+    stats = store.stats()
     report["copied_in_bytes"], report["copied_out_bytes"] = stats.bytes_copied_in, stats.bytes_copied_out
     report.write(report_path)
 

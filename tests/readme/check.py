@@ -1,0 +1,93 @@
+"""Does what README.md says, as a stranger would: its Python block, its CMake and C++ blocks against an
+installed tensord, and its service commands, all on a socket of this test's own.
+
+    check.py --build-dir BUILD [--cmake CMAKE] [--torch-prefix DIR]
+
+BUILD is a configured and built tree; the Python that runs this must have `tensord` and torch.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CMAKE_FRAME = """\
+cmake_minimum_required(VERSION 3.25)
+project(readme CXX)
+{block}
+"""
+
+# Runs after both blocks: each must have seen what the other did.
+AFTERWARDS = """
+import numpy as np
+import tensord
+
+store = tensord.connect()
+counter = store.attach("demo/counter").numpy()
+assert counter.tolist() == [2, 1, 1, 1], counter
+mean, images = store.attach("demo/mean").numpy(), store.attach("demo/images").numpy()
+np.testing.assert_allclose(mean, images.mean(0), rtol=1e-5)
+"""
+
+
+def block(readme, language):
+    found = re.findall(rf"^```{language}\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    if len(found) != 1:
+        raise SystemExit(f"README.md has {len(found)} blocks of {language}, not one: this test must learn about it")
+    return found[0]
+
+
+def run(*command, **options):
+    print("+", *map(str, command), flush=True)
+    subprocess.run([str(word) for word in command], check=True, **options)
+
+
+def build_job(readme, args, scratch):
+    """README's C++ program, built with README's CMake lines against an installation; the program's path."""
+    prefix, source, build = scratch / "prefix", scratch / "job", scratch / "job-build"
+    run(args.cmake, "--install", args.build_dir, "--prefix", prefix, stdout=subprocess.DEVNULL)
+    source.mkdir()
+    (source / "CMakeLists.txt").write_text(CMAKE_FRAME.format(block=block(readme, "cmake")))
+    (source / "job.cpp").write_text(block(readme, "cpp"))
+    prefixes = ";".join(str(path) for path in (prefix, args.torch_prefix) if path)
+    run(args.cmake, "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={prefixes}", "-DCMAKE_BUILD_TYPE=Release")
+    run(args.cmake, "--build", build)
+    return prefix, build / "job"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build-dir", type=Path, required=True)
+    parser.add_argument("--cmake", default="cmake")
+    parser.add_argument("--torch-prefix", help="where TorchConfig.cmake is found")
+    args = parser.parse_args()
+    readme = (ROOT / "README.md").read_text()
+
+    with tempfile.TemporaryDirectory(prefix="tensord-readme-") as scratch:
+        scratch = Path(scratch)
+        prefix, job = build_job(readme, args, scratch)
+        environment = dict(
+            os.environ,
+            TENSORD_SOCKET=str(scratch / "socket"),
+            TENSORD_DAEMON=str(prefix / "bin" / "tensord"),
+            PATH=f"{prefix / 'bin'}:{os.environ['PATH']}",
+        )
+        try:
+            # In this order, as a reader would: the first connect() starts the daemon.
+            run(sys.executable, "-c", block(readme, "python"), env=environment)
+            run(job, env=environment)
+            run(sys.executable, "-c", AFTERWARDS, env=environment)
+            run("tensorctl", "status", env=environment)
+        finally:
+            run("tensorctl", "stop", env=environment)
+        run("tensorctl", "start", env=environment)
+        run("tensorctl", "stop", env=environment)
+
+
+if __name__ == "__main__":
+    main()
