@@ -34,11 +34,11 @@ void allow_all_descriptors() {
 void serve(daemon::Listener listener, const daemon::Options& options, std::optional<daemon::Background> background) {
   const std::string socket = listener.path();
   daemon::Server server(std::move(listener), options);
+  daemon::notify_service_manager("READY=1\nSTATUS=Serving " + socket);
+  if (background) background->report_ready(socket + ".log");
   daemon::log::info("tensord " + std::string(tensord::kVersion) + " serves " + socket + ": at most " +
                     daemon::human_bytes(options.max_bytes) + " in " + std::to_string(options.max_tensors) +
                     " tensors");
-  daemon::notify_service_manager("READY=1\nSTATUS=Serving " + socket);
-  if (background) background->report_ready(socket + ".log");
   server.run();
   daemon::notify_service_manager("STOPPING=1");
   daemon::log::info("stopped: the store and its tensors are gone, views that clients hold stay readable");

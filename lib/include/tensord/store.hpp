@@ -163,6 +163,8 @@ class Store {
 [[nodiscard]] std::vector<std::string> default_socket_paths();
 // The place of this user's own daemon: the last of default_socket_paths(), or $TENSORD_SOCKET.
 [[nodiscard]] std::string user_socket_path();
+// The place that connect() would use: the first default place that is served, else this user's own.
+[[nodiscard]] std::string running_socket_path();
 // Runs `tensord --background --socket <path>` and returns when it serves (or another one does).
 // The program: $TENSORD_DAEMON, else beside this library's users (set_daemon_path), else on PATH.
 void start_daemon(const std::string& socket);

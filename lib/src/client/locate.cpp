@@ -74,6 +74,8 @@ Place locate(const std::string& asked_for) {
 
 std::vector<std::string> default_socket_paths() { return {client::kSystemSocket, user_socket_path()}; }
 
+std::string running_socket_path() { return client::locate({}).socket; }
+
 std::string user_socket_path() {
   if (const char* named = std::getenv("TENSORD_SOCKET"); named != nullptr && *named != '\0') return named;
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");

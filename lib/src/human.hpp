@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace tensord::daemon {
+namespace tensord {
 
 // "64 MiB", "1.5 GiB", "100 bytes".
 [[nodiscard]] std::string human_bytes(std::uint64_t bytes);
@@ -14,4 +14,4 @@ namespace tensord::daemon {
 // The other way round: "64MiB", "64 M", "1.5G", "4096". Nothing if it is no size.
 [[nodiscard]] std::optional<std::uint64_t> parse_bytes(std::string_view text);
 
-}  // namespace tensord::daemon
+}  // namespace tensord

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
-namespace tensord::daemon {
+namespace tensord {
 namespace {
 
 constexpr std::array<std::string_view, 6> kUnits = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB"};
@@ -39,4 +39,4 @@ std::optional<std::uint64_t> parse_bytes(std::string_view text) {
   return std::nullopt;
 }
 
-}  // namespace tensord::daemon
+}  // namespace tensord
