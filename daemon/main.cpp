@@ -37,7 +37,7 @@ void serve(daemon::Listener listener, const daemon::Options& options, std::optio
   daemon::notify_service_manager("READY=1\nSTATUS=Serving " + socket);
   if (background) background->report_ready(socket + ".log");
   daemon::log::info("tensord " + std::string(tensord::kVersion) + " serves " + socket + ": at most " +
-                    daemon::human_bytes(options.max_bytes) + " in " + std::to_string(options.max_tensors) +
+                    tensord::human_bytes(options.max_bytes) + " in " + std::to_string(options.max_tensors) +
                     " tensors");
   server.run();
   daemon::notify_service_manager("STOPPING=1");

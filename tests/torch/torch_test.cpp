@@ -116,7 +116,7 @@ TEST_CASE("put is one copy in, clone_to_torch one copy out, and as_torch none", 
   CHECK(copied().bytes_copied_out == original.nbytes());
 
   CHECK_FALSE(shared.requires_grad());  // put detached it
-  CHECK(live.const_data_ptr() == store->attach("torch/live").data());
+  CHECK(live.const_data_ptr() == store->attach("torch/live", Mode::kReadWrite).data());
   CHECK(torch::equal(mine, original));
 }
 
@@ -189,7 +189,7 @@ TEST_CASE("a module's parameters can be live tensors, and an optimizer steps in 
   layer->forward(torch::ones({1, 4})).sum().backward();
   optimizer.step();
   CHECK(torch::allclose(tensord::clone_to_torch(weight), before - 0.5));
-  CHECK(layer->weight.const_data_ptr() == store->attach("torch/model/weight").data());
+  CHECK(layer->weight.const_data_ptr() == store->attach("torch/model/weight", Mode::kReadWrite).data());
 }
 
 TEST_CASE("put refuses what is not plain memory, and says what to do", "[torch][refused]") {
@@ -202,5 +202,5 @@ TEST_CASE("put refuses what is not plain memory, and says what to do", "[torch][
   CHECK_THAT(refusal(*store, torch::empty({3}, torch::kMeta)), Contains("meta") && Contains(".cpu()"));
   CHECK_THAT(refusal(*store, torch::rand({3}, torch::kComplexFloat).conj()), Contains(".resolve_conj()"));
   CHECK_THAT(refusal(*store, torch::_efficientzerotensor({3}, torch::kFloat32)), Contains(".clone()"));
-  CHECK_THAT(refusal(*store, torch::quantize_per_tensor(torch::rand({3}), 0.1, 0, torch::kQInt8)), Contains("QInt8"));
+  CHECK_THAT(refusal(*store, torch::rand({3}).to(torch::kFloat8_e4m3fn)), Contains("Float8_e4m3fn"));
 }

@@ -91,7 +91,7 @@ inline void require_plain_bytes(std::string_view name, const torch::Tensor& tens
   throw UnsupportedTypeError("torch has no dtype for tensord's " + std::string(dtype_name(dtype)));
 }
 
-// The way back. Throws UnsupportedTypeError for what the store does not hold, as quantized types.
+// The way back. Throws UnsupportedTypeError for what the store does not hold, float8 for one.
 [[nodiscard]] inline DType from_torch_dtype(at::ScalarType scalar_type) {
   for (const auto& pair : torch_detail::kDTypePairs) {
     if (pair.scalar_type == scalar_type) return pair.dtype;
