@@ -115,7 +115,7 @@ Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Po
 
   shm::Slot& slot = catalog_.slot(index);
   slot.store_word(SlotWord::of(generations_[index], SlotState::kBuilding));
-  slot.segment = tensor->extent.segment;
+  slot.segment.store(tensor->extent.segment, std::memory_order_release);
   slot.offset = tensor->offset_bytes;
   slot.size_bytes = tensor->size_bytes;
   slot.created_unix_ns = tensor->created_unix_ns;

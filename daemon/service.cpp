@@ -162,13 +162,23 @@ Result<protocol::DeleteReply> Service::remove(ClientId client, const protocol::D
   return protocol::DeleteReply{};
 }
 
-Result<protocol::FindReply> Service::find(const protocol::Find& request) const {
+Result<protocol::FindReply> Service::find(ClientId client, const protocol::Find& request,
+                                          std::vector<os::UniqueFd>& fds) {
   const Result<SlotIndex> slot = registry_.find(request.name.view());
   if (!slot) return slot.failure();
   const Tensor& tensor = registry_.tensor(slot.value());
+  if (request.access == protocol::Access::kWrite && tensor.kind != Kind::kLive) {
+    return Failure{Errc::kPermissionDenied, "the tensor " + quoted(tensor.name) + " is sealed and cannot be attached " +
+                                                "\"r+\": attach it \"r\", or put it as live"};
+  }
+  if (request.access != protocol::Access::kNone) {
+    const Result<Done> granted = grant_segment(client, tensor.extent.segment, request.access, fds);
+    if (!granted) return granted.failure();
+  }
   protocol::FindReply reply;
   reply.slot = slot.value();
   reply.owner_uid = tensor.owner;
+  reply.segment = tensor.extent.segment;
   reply.size_bytes = tensor.size_bytes;
   reply.created_unix_ns = tensor.created_unix_ns;
   reply.spec = tensor.spec;
@@ -179,27 +189,34 @@ Result<protocol::FindReply> Service::find(const protocol::Find& request) const {
 
 Result<protocol::GrantReply> Service::grant(ClientId client, const protocol::Grant& request,
                                             std::vector<os::UniqueFd>& fds) {
-  const bool writable = request.access == protocol::Access::kWrite;
-  if (!writable && request.access != protocol::Access::kRead) {
-    return Failure{Errc::kInvalidArgument, "access is 0 (read) or 1 (write)"};
+  const Result<Done> granted = grant_segment(client, request.segment, request.access, fds);
+  if (!granted) return granted.failure();
+  protocol::GrantReply reply;
+  reply.segment = request.segment;
+  reply.size_bytes = segments_.find(request.segment)->size_bytes();
+  return reply;
+}
+
+Result<Done> Service::grant_segment(ClientId client, SegmentId segment, protocol::Access access,
+                                    std::vector<os::UniqueFd>& fds) {
+  const bool writable = access == protocol::Access::kWrite;
+  if (!writable && access != protocol::Access::kRead) {
+    return Failure{Errc::kInvalidArgument, "access is 1 (read) or 2 (write)"};
   }
   // The right to write does not imply the right to read, yet a writable mapping reads.
-  if (const Result<Done> done = registry_.grant(client, request.segment, Right::kRead); !done) return done.failure();
-  if (writable) {
-    const Result<Done> done = registry_.grant(client, request.segment, Right::kWrite);
-    if (!done) return done.failure();
+  for (const Right right : {Right::kRead, Right::kWrite}) {
+    if (right == Right::kWrite && !writable) continue;
+    if (const Result<Done> done = registry_.grant(client, segment, right); !done) return done;
   }
-  const os::Memfd& memfd = *segments_.find(request.segment);
+  const os::Memfd& memfd = *segments_.find(segment);
   try {
     fds.push_back(memfd.open_read_only());
     if (writable) fds.push_back(memfd.duplicate());
   } catch (const std::system_error& error) {
+    fds.clear();
     return Failure{Errc::kInternal, std::string("the daemon cannot open a segment again: ") + error.what()};
   }
-  protocol::GrantReply reply;
-  reply.segment = request.segment;
-  reply.size_bytes = memfd.size_bytes();
-  return reply;
+  return Done{};
 }
 
 void Service::nudge(const protocol::Nudge& request) { registry_.nudge(request.slot); }

@@ -45,8 +45,8 @@ class Service {
   Result<protocol::PublishReply> publish(ClientId client, const protocol::Publish& request);
   Result<protocol::AbortReply> abort(ClientId client, const protocol::Abort& request);
   Result<protocol::DeleteReply> remove(ClientId client, const protocol::Delete& request);
-  Result<protocol::FindReply> find(const protocol::Find& request) const;
-  // Appends the descriptors to `fds`.
+  // find and grant append the descriptors to `fds`.
+  Result<protocol::FindReply> find(ClientId client, const protocol::Find& request, std::vector<os::UniqueFd>& fds);
   Result<protocol::GrantReply> grant(ClientId client, const protocol::Grant& request,
                                      std::vector<os::UniqueFd>& fds);
   protocol::ListReply list(const protocol::List& request) const;
@@ -59,6 +59,8 @@ class Service {
     Credentials who;
     boost::interprocess::mapped_region ledger;
   };
+  Result<Done> grant_segment(ClientId client, SegmentId segment, protocol::Access access,
+                             std::vector<os::UniqueFd>& fds);
   void sweep_while_needed();
 
   const Options options_;

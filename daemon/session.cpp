@@ -78,8 +78,7 @@ Session::Next Session::hello(std::span<const std::byte> message) {
   }
   client_ = welcome->client;
   hello_timer_.cancel();
-  const std::array fds{welcome->fds[0].get(), welcome->fds[1].get()};
-  return answer<protocol::HelloReply>(request->header, welcome->reply, fds);
+  return answer<protocol::HelloReply>(request->header, welcome->reply, welcome->fds);
 }
 
 asio::awaitable<Session::Next> Session::handle(std::span<const std::byte> message) {
@@ -108,14 +107,16 @@ asio::awaitable<Session::Next> Session::handle(std::span<const std::byte> messag
       }
       break;
     case MessageType::kFind:
-      if (const auto request = parse<protocol::Find>(message)) co_return answer(header, service_.find(*request));
+      if (const auto request = parse<protocol::Find>(message)) {
+        std::vector<os::UniqueFd> fds;
+        Result<protocol::FindReply> result = service_.find(*client_, *request, fds);
+        co_return answer(header, std::move(result), fds);
+      }
       break;
     case MessageType::kGrant:
       if (const auto request = parse<protocol::Grant>(message)) {
-        std::vector<os::UniqueFd> owned;
-        Result<protocol::GrantReply> result = service_.grant(*client_, *request, owned);
-        std::vector<int> fds;
-        for (const os::UniqueFd& fd : owned) fds.push_back(fd.get());
+        std::vector<os::UniqueFd> fds;
+        Result<protocol::GrantReply> result = service_.grant(*client_, *request, fds);
         co_return answer(header, std::move(result), fds);
       }
       break;
@@ -157,10 +158,12 @@ std::optional<T> Session::parse(std::span<const std::byte> message) {
 
 template <class Reply>
 Session::Next Session::answer(const protocol::RequestHeader& request, Result<Reply> result,
-                              std::span<const int> fds) {
+                              std::span<const os::UniqueFd> fds) {
   if (result) {
     result->header = {request.type, request.id, Errc::kOk, 0};
-    return send(protocol::bytes_of(result.value()), fds);
+    std::vector<int> numbers;
+    for (const os::UniqueFd& fd : fds) numbers.push_back(fd.get());
+    return send(protocol::bytes_of(result.value()), numbers);
   }
   protocol::ErrorReply error;
   error.header = {request.type, request.id, result.failure().code, 0};

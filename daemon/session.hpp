@@ -41,7 +41,8 @@ class Session : public std::enable_shared_from_this<Session> {
   std::optional<T> parse(std::span<const std::byte> message);
   // Sends what the service answered, with the header filled in.
   template <class Reply>
-  Next answer(const protocol::RequestHeader& request, Result<Reply> result, std::span<const int> fds = {});
+  Next answer(const protocol::RequestHeader& request, Result<Reply> result,
+              std::span<const os::UniqueFd> fds = {});
   Next send(std::span<const std::byte> message, std::span<const int> fds = {});
   Next refuse(const std::string& what);
 

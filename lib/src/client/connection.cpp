@@ -1,8 +1,8 @@
 // The fast road in one paragraph: the index names a slot that may hold the tensor; we add a pin to
-// our ledger, and only then read the slot's word. If it says Published, the daemon cannot have
-// looked at our ledger before the pin was there (shm/slot.hpp, [pin] and [mark]), so everything in
-// the slot stands still until we let go. If it says anything else, or the name differs, the pin is
-// taken back and nothing was read. The daemon is asked when shared memory has no answer: it alone
+// our ledger, and only then read the slot's word. If it says Published, and the segment is one that
+// was granted to us, the daemon cannot have looked at our ledger before the pin was there
+// (shm/slot.hpp, [pin], [mark], [granted]), so everything in the slot stands still until we let go.
+// If it says anything else, or the name differs, the pin is taken back and nothing was read. The daemon is asked when shared memory has no answer: it alone
 // can say that a name does not exist.
 #include "client/connection.hpp"
 
@@ -29,8 +29,8 @@ using protocol::quoted;
 // A live daemon answers Hello in well under a millisecond; a stopped one, or somebody else's
 // socket, is told from it by this. Other requests have no deadline: reserving memory takes what it takes.
 constexpr std::chrono::milliseconds kHelloTimeout{5000};
-// Each round of attach() asks the daemon once. More than a few means that the name is being
-// replaced faster than we can follow.
+// Each round asks the daemon once, and fails if the tensor is gone again by then. Many such rounds mean that
+// the name is being replaced faster than we can follow.
 constexpr int kMaxAttachRounds = 64;
 
 std::function<void()>& interrupt_check() {
@@ -133,84 +133,85 @@ void Connection::say_hello() {
 
 // ---- the fast road ----------------------------------------------------------------------------
 
-bool Connection::try_slot(std::shared_ptr<Connection>& self, std::uint32_t index, std::string_view name, Mode mode,
-                          Lookup& lookup) {
+View Connection::try_slot(std::shared_ptr<Connection>& self, std::uint32_t index, std::string_view name, Mode mode) {
   Connection& connection = *self;
   const shm::Slot& slot = connection.catalog_.slot(index);
   // The pin is a full barrier; what it will reveal is fetched while it takes effect.
   __builtin_prefetch(&slot);
   __builtin_prefetch(slot.name);
 
-  if (connection.ledger_.pin(index) >= shm::kMaxPinsPerSlot) {
-    connection.release(index);
-    throw LimitReachedError("this connection holds " + std::to_string(shm::kMaxPinsPerSlot) + " views of " +
-                            quoted(name) + ": drop some");
-  }
-  const bool is_it = slot.load_word().state() == shm::SlotState::kPublished && slot.name_size == name.size() &&
-                     std::memcmp(slot.name, name.data(), name.size()) == 0;
-  if (!is_it) {
-    connection.release(index);
-    return false;
-  }
+  const std::uint32_t views_before = connection.ledger_.pin(index);
+  const shm::SlotWord word = slot.load_word();
   const bool writable = mode == Mode::kReadWrite;
-  if (writable && slot.kind != static_cast<std::uint8_t>(Kind::kLive)) {
-    connection.release(index);
-    throw PermissionDeniedError("the tensor " + quoted(name) +
-                                " is sealed and cannot be attached \"r+\": attach it \"r\", or put it as live");
+  const Segment* segment = nullptr;
+  std::byte* base = nullptr;
+  if (word.state() == shm::SlotState::kPublished) {
+    segment = connection.segments_.find(slot.segment.load(std::memory_order_acquire));
+    if (segment != nullptr) base = segment->base(writable);
   }
-  const Segment* segment = connection.segments_.find(slot.segment);
-  std::byte* const base = segment == nullptr ? nullptr : segment->base(writable);
-  if (base == nullptr) {
-    lookup.ungranted_segment = slot.segment;
+  // [granted] The segment is mapped, so our pin counts, so from here on the slot stands still: if it
+  // is still the tensor whose segment we read.
+  if (base == nullptr || slot.load_word() != word || slot.name_size != name.size() ||
+      std::memcmp(slot.name, name.data(), name.size()) != 0) {
     connection.release(index);
-    return true;
+    return {};
   }
-  if (slot.offset > segment->size_bytes() || slot.size_bytes > segment->size_bytes() - slot.offset ||
-      slot.ndim > kMaxDims || slot.segment == 0) {
+  try {
+    if (views_before >= shm::kMaxPinsPerSlot) {
+      throw LimitReachedError("this connection holds " + std::to_string(views_before) + " views of " + quoted(name) +
+                              ", which is the limit: drop some");
+    }
+    if (writable && slot.kind != static_cast<std::uint8_t>(Kind::kLive)) {
+      throw PermissionDeniedError("the tensor " + quoted(name) +
+                                  " is sealed and cannot be attached \"r+\": attach it \"r\", or put it as live");
+    }
+    if (slot.offset > segment->size_bytes() || slot.size_bytes > segment->size_bytes() - slot.offset ||
+        slot.ndim > kMaxDims) {
+      throw InternalError("the catalog's entry for " + quoted(name) + " points outside of its segment");
+    }
+  } catch (...) {
     connection.release(index);
-    throw InternalError("the catalog's entry for " + quoted(name) + " points outside of its segment");
+    throw;
   }
-  lookup.view = View(std::move(self), &slot, base + slot.offset, index, mode);
-  return true;
+  return View(std::move(self), &slot, base + slot.offset, index, mode);
 }
 
-Connection::Lookup Connection::attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode) {
-  Lookup lookup;
-  const std::uint64_t hash = shm::name_hash(name, self->catalog_.hash_seed());
-  self->catalog_.find(hash, [&](std::uint32_t index) { return try_slot(self, index, name, mode, lookup); });
-  return lookup;
+View Connection::attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode) {
+  View view;
+  // The reader stays with the connection, which `self` may leave for the view.
+  const shm::CatalogReader catalog = self->catalog_;
+  catalog.find(shm::name_hash(name, catalog.hash_seed()), [&](std::uint32_t index) {
+    view = try_slot(self, index, name, mode);
+    return static_cast<bool>(view);
+  });
+  return view;
 }
 
 Result<View> Connection::attach(std::shared_ptr<Connection> self, std::string_view name, Mode mode) {
-  const Access access = mode == Mode::kReadWrite ? Access::kWrite : Access::kRead;
-  Lookup lookup = attach_mapped(self, name, mode);
-  for (int round = 0; !lookup.view; ++round) {
-    if (round == kMaxAttachRounds) {
-      return Failure{Errc::kTimeout, "the tensor " + quoted(name) + " is replaced faster than it can be attached"};
+  View view = attach_mapped(self, name, mode);
+  if (view) return view;
+  if (const Result<Done> valid = protocol::check_name(name); !valid) return valid.failure();
+  try {
+    for (int round = 0; round < kMaxAttachRounds; ++round) {
+      const std::uint32_t slot = self->find(name, mode);
+      if ((view = try_slot(self, slot, name, mode))) return view;
     }
-    try {
-      if (lookup.ungranted_segment != 0) {
-        self->grant(lookup.ungranted_segment, access);
-        lookup = attach_mapped(self, name, mode);
-        continue;
-      }
-      if (const Result<Done> valid = protocol::check_name(name); !valid) return valid.failure();
-      protocol::Find find;
-      find.header.type = protocol::Find::kType;
-      find.name.assign(name);
-      const auto reply = self->call<protocol::FindReply>(find);
-      if (reply.slot >= self->catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
-      lookup = {};
-      try_slot(self, reply.slot, name, mode, lookup);
-    } catch (const NotFoundError& error) {
-      // Of the segment: it went with the tensor, so look again. Of the name: that is the answer.
-      if (lookup.ungranted_segment == 0) return Failure{error.code(), error.what()};
-      lookup = attach_mapped(self, name, mode);
-    } catch (const PermissionDeniedError& error) {
-      return Failure{error.code(), error.what()};
-    }
+  } catch (const NotFoundError& error) {
+    return Failure{error.code(), error.what()};
   }
-  return std::move(lookup.view);
+  return Failure{Errc::kTimeout, "the tensor " + quoted(name) + " is replaced faster than it can be attached"};
+}
+
+std::uint32_t Connection::find(std::string_view name, Mode mode) {
+  protocol::Find find;
+  find.header.type = protocol::Find::kType;
+  find.name.assign(name);
+  find.access = mode == Mode::kReadWrite ? Access::kWrite : Access::kRead;
+  std::vector<os::UniqueFd> fds;
+  const auto reply = call<protocol::FindReply>(find, &fds);
+  if (reply.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
+  install(reply.segment, find.access, std::move(fds));
+  return reply.slot;
 }
 
 void Connection::pin_again(std::uint32_t slot) {
@@ -234,7 +235,7 @@ void Connection::release(std::uint32_t index) noexcept {
   }
 }
 
-const Segment& Connection::segment_of(const shm::Slot& slot) const { return *segments_.find(slot.segment); }
+const Segment& Connection::segment_of(const shm::Slot& slot) const { return *segments_.find(slot.segment.load(std::memory_order_relaxed)); }
 
 std::shared_ptr<std::byte> Connection::map_private(const View& view) {
   const Location location = view.location();
@@ -270,7 +271,7 @@ Connection::Draft Connection::create(std::string_view name, const protocol::Tens
     if (reply.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
     const Segment* segment = segments_.find(reply.segment);
     if (segment == nullptr || segment->base(/*writable=*/true) == nullptr) {
-      grant(reply.segment, Access::kWrite);
+      grant_writing(reply.segment);
       segment = segments_.find(reply.segment);
     }
     if (reply.offset > segment->size_bytes() || reply.size_bytes > segment->size_bytes() - reply.offset) {
@@ -316,28 +317,27 @@ void Connection::abort(const Draft& draft) noexcept {
   }
 }
 
-void Connection::grant(std::uint64_t segment, Access access) {
+void Connection::grant_writing(std::uint64_t segment) {
   protocol::Grant grant;
   grant.header.type = protocol::Grant::kType;
   grant.segment = segment;
-  grant.access = access;
+  grant.access = Access::kWrite;
   std::vector<os::UniqueFd> fds;
-  const auto reply = call<protocol::GrantReply>(grant, &fds);
-  const std::size_t expected_fds = access == Access::kWrite ? 2 : 1;
-  if (reply.segment != segment || fds.size() != expected_fds) {
-    throw InternalError("the daemon granted another segment than was asked for");
-  }
+  call<protocol::GrantReply>(grant, &fds);
+  install(segment, grant.access, std::move(fds));
+}
+
+void Connection::install(std::uint64_t segment, Access access, std::vector<os::UniqueFd> fds) {
+  const bool writable = access == Access::kWrite;
+  if (fds.size() != (writable ? 2 : 1)) throw InternalError("the daemon granted a segment without its descriptors");
   try {
     os::Memfd read_only = os::Memfd::adopt_sealed(std::move(fds[0]));
     os::Memfd read_write;
-    if (access == Access::kWrite) read_write = os::Memfd::adopt_sealed(std::move(fds[1]));
+    if (writable) read_write = os::Memfd::adopt_sealed(std::move(fds[1]));
     const std::lock_guard lock(request_mutex_);
     segments_.install(segment, std::move(read_only), read_write);
-  } catch (const Error&) {
-    throw;
   } catch (const std::exception& error) {
-    throw InternalError(std::string("cannot map a segment of ") + std::to_string(reply.size_bytes) +
-                        " bytes: " + error.what());
+    throw InternalError(std::string("cannot map a segment: ") + error.what());
   }
 }
 

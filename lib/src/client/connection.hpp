@@ -89,16 +89,15 @@ class Connection {
   Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters);
   void say_hello();
 
-  // What one look into the catalog found: a view, or else the segment that must be granted first.
-  struct Lookup {
-    View view;
-    std::uint64_t ungranted_segment = 0;
-  };
-  static Lookup attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode);
-  // Pins slot `index` and looks whether it holds `name`. True: stop looking, `lookup` has the answer.
-  static bool try_slot(std::shared_ptr<Connection>& self, std::uint32_t index, std::string_view name, Mode mode,
-                       Lookup& lookup);
-  void grant(std::uint64_t segment, protocol::Access access);
+  // Looks into the catalog only; an empty view if it has no answer, or none without a grant.
+  // `self` is moved into the view.
+  static View attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode);
+  // The same for one slot.
+  static View try_slot(std::shared_ptr<Connection>& self, std::uint32_t index, std::string_view name, Mode mode);
+  // Asks the daemon where `name` is, and maps its segment. Returns the slot.
+  std::uint32_t find(std::string_view name, Mode mode);
+  void grant_writing(std::uint64_t segment);
+  void install(std::uint64_t segment, protocol::Access access, std::vector<os::UniqueFd> fds);
 
   // The request's id is filled in. The reply is copied into `reply`, its descriptors into `fds`.
   void transact(std::span<std::byte> request, std::span<std::byte> reply, std::vector<os::UniqueFd>* fds);

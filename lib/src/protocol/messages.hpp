@@ -42,7 +42,7 @@ enum class MessageType : std::uint32_t {
   kPublish = 3,   // make it visible under its name
   kAbort = 4,     // drop it instead
   kDelete = 5,    // take a name away
-  kFind = 6,      // which slot has this name, and what is in it: asked after a miss in the catalog
+  kFind = 6,      // which slot has this name, and what is in it; on request with its segment
   kGrant = 7,     // a descriptor of a segment
   kList = 8,      // names, a page at a time
   kStats = 9,
@@ -151,15 +151,22 @@ struct DeleteReply {
   ReplyHeader header;
 };
 
+enum class Access : std::uint32_t { kNone = 0, kRead = 1, kWrite = 2 };
+
+// Asked when the catalog had no answer, and on the first attach to a segment: then `access` asks
+// for the descriptors in the same round trip.
 struct Find {
   static constexpr auto kType = MessageType::kFind;
   RequestHeader header;
   NameText name;
+  Access access = Access::kNone;
 };
+// + the descriptors of GrantReply, unless access is kNone.
 struct FindReply {
   ReplyHeader header;
   std::uint32_t slot = 0;
   std::uint32_t owner_uid = 0;
+  std::uint64_t segment = 0;
   std::uint64_t size_bytes = 0;
   std::uint64_t created_unix_ns = 0;
   TensorSpec spec;
@@ -168,8 +175,7 @@ struct FindReply {
   std::uint8_t reserved[6] = {};
 };
 
-enum class Access : std::uint32_t { kRead = 0, kWrite = 1 };
-
+// For who builds a tensor in a segment that it has not mapped yet.
 struct Grant {
   static constexpr auto kType = MessageType::kGrant;
   RequestHeader header;

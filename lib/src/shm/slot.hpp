@@ -3,7 +3,8 @@
 //
 //   off size field            written by (the daemon alone)       read by
 //     0    8 word             every transition                    all, at any time
-//     8   56 descriptor       while Building                      clients that hold a checked pin
+//     8    8 segment          while Building                      all, between two equal words
+//    16   48 descriptor       while Building                      clients that hold a checked pin
 //    64  256 name             while Building                      the same
 //   320  128 shape            while Building                      the same
 //   448  128 strides          while Building                      the same
@@ -22,6 +23,10 @@
 //        [mark]    daemon: word = Dying, then load ledger[s] of every client. Both seq_cst.
 //                  So at least one of the two sees the other: a client that reads Published has
 //                  a pin that the daemon's scan counts. tests/models/pin.pml checks this.
+//        [granted] The scan covers only ledgers of clients that were granted the tensor's segment,
+//                  so a pin is worth nothing before its holder knows that it was. A checked pin
+//                  therefore is: pin, word, segment, "was it granted to me?", the same word again.
+//                  Only then may the descriptor be read: name included.
 //        [publish] daemon: descriptor, then word = Published (release) -> client: word (acquire).
 // Crash  Only the daemon writes here. A client that dies leaves pins in its own ledger, which
 //        goes with its socket. Daemon dead: nothing changes any more, views stay valid.
@@ -62,7 +67,7 @@ inline constexpr std::size_t kLivePrefixBytes = 64;
 struct alignas(64) Slot {
   std::atomic<std::uint64_t> word;
 
-  std::uint64_t segment;     // the store's number for the segment, never used twice
+  std::atomic<std::uint64_t> segment;  // the store's number for the segment, never used twice
   std::uint64_t offset;      // bytes from the start of the segment to the first element
   std::uint64_t size_bytes;  // from the first element to the end of the last
   std::uint64_t created_unix_ns;
