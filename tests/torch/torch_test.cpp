@@ -1,16 +1,14 @@
 // tensord/torch.hpp against a real daemon: what copies, what does not, and what is refused.
 #include <torch/torch.h>
 
-#include <cstdlib>
 #include <cstring>
-#include <filesystem>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include <tensord/torch.hpp>
 
 #include "catch.hpp"
+#include "daemon_process.hpp"
 
 using tensord::Kind;
 using tensord::Mode;
@@ -19,33 +17,16 @@ namespace {
 
 constexpr tensord::PutOptions kLive{.kind = Kind::kLive};
 
-// A daemon of the test's own ($TENSORD_DAEMON), and a connection to it.
+// A daemon of the test's own, and a connection to it.
 class PrivateStore {
  public:
-  PrivateStore() : directory_(make_directory()), store_(connect()) {}
-  ~PrivateStore() {
-    try {
-      connect().shutdown();
-    } catch (const tensord::Error& error) {
-      WARN(error.what());
-    }
-    std::filesystem::remove_all(directory_);
-  }
-  PrivateStore(const PrivateStore&) = delete;
-  PrivateStore& operator=(const PrivateStore&) = delete;
-
-  [[nodiscard]] tensord::Store connect() const { return tensord::Store::connect({.socket = directory_ + "/socket"}); }
+  [[nodiscard]] tensord::Store connect() const { return daemon_.connect(); }
   const tensord::Store& operator*() const { return store_; }
   const tensord::Store* operator->() const { return &store_; }
 
  private:
-  static std::string make_directory() {
-    std::string name = std::filesystem::temp_directory_path() / "tensord-torch-XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    return name;
-  }
-  std::string directory_;
-  tensord::Store store_;
+  tensord::test::DaemonProcess daemon_;
+  tensord::Store store_ = daemon_.connect();
 };
 
 bool same_bytes(const tensord::View& view, const torch::Tensor& tensor) {
@@ -66,7 +47,7 @@ std::string refusal(const tensord::Store& store, const torch::Tensor& tensor) {
 }  // namespace
 
 TEST_CASE("every dtype of the store goes to torch and back, bit for bit", "[torch]") {
-  const PrivateStore store;
+  const PrivateStore store{};
   torch::manual_seed(1);
   for (const tensord::DType dtype : tensord::supported_dtypes()) {
     CAPTURE(std::string(tensord::dtype_name(dtype)));
@@ -87,7 +68,7 @@ TEST_CASE("every dtype of the store goes to torch and back, bit for bit", "[torc
 }
 
 TEST_CASE("tensors of 0 to 16 dimensions and of no elements keep their shape", "[torch]") {
-  const PrivateStore store;
+  const PrivateStore store{};
   const std::vector<std::vector<std::int64_t>> shapes{
       {}, {0}, {3, 0, 2}, {1}, {7}, {2, 3, 4}, std::vector<std::int64_t>(tensord::kMaxDims, 1)};
   for (const Kind kind : {Kind::kSealed, Kind::kLive}) {
@@ -102,7 +83,7 @@ TEST_CASE("tensors of 0 to 16 dimensions and of no elements keep their shape", "
 }
 
 TEST_CASE("put is one copy in, clone_to_torch one copy out, and as_torch none", "[torch][copies]") {
-  const PrivateStore store;
+  const PrivateStore store{};
   const torch::Tensor original = torch::rand({64, 64}, torch::requires_grad());
   const auto copied = [&] { return store->client_stats(); };
 
@@ -121,7 +102,7 @@ TEST_CASE("put is one copy in, clone_to_torch one copy out, and as_torch none", 
 }
 
 TEST_CASE("what is written to the torch tensor of a sealed view reaches nobody", "[torch][sealed]") {
-  const PrivateStore store;
+  const PrivateStore store{};
   const torch::Tensor original = torch::rand({3000});
   const tensord::View view = tensord::put(*store, "torch/sealed", original);
   torch::Tensor mine = tensord::as_torch(view);
@@ -134,7 +115,7 @@ TEST_CASE("what is written to the torch tensor of a sealed view reaches nobody",
 }
 
 TEST_CASE("what is written to the torch tensor of a live view reaches every connection", "[torch][live]") {
-  const PrivateStore store;
+  const PrivateStore store{};
   torch::Tensor mine = tensord::as_torch(tensord::put(*store, "torch/live", torch::zeros({4}), kLive));
   torch::Tensor theirs = tensord::as_torch(store.connect().attach("torch/live", Mode::kReadWrite));
   mine.add_(1);
@@ -144,7 +125,7 @@ TEST_CASE("what is written to the torch tensor of a live view reaches every conn
 }
 
 TEST_CASE("a live tensor attached for reading is refused, with both ways out", "[torch][live]") {
-  const PrivateStore store;
+  const PrivateStore store{};
   tensord::put(*store, "torch/live", torch::ones({4}), kLive);
   const tensord::View view = store->attach("torch/live");
   CHECK_THROWS_AS(tensord::as_torch(view), tensord::PermissionDeniedError);
@@ -156,7 +137,7 @@ TEST_CASE("a torch tensor outlives the view, the name and the store it came from
   const torch::Tensor original = torch::rand({5000});
   torch::Tensor sealed, live;
   {
-    const PrivateStore store;
+    const PrivateStore store{};
     {
       const tensord::Store other = store.connect();
       sealed = tensord::as_torch(tensord::put(other, "torch/sealed", original));
@@ -177,7 +158,7 @@ TEST_CASE("a torch tensor outlives the view, the name and the store it came from
 }
 
 TEST_CASE("a module's parameters can be live tensors, and an optimizer steps in shared memory", "[torch][live]") {
-  const PrivateStore store;
+  const PrivateStore store{};
   torch::nn::Linear layer(4, 2);
   for (auto& parameter : layer->named_parameters()) {
     parameter.value().set_data(
@@ -193,7 +174,7 @@ TEST_CASE("a module's parameters can be live tensors, and an optimizer steps in 
 }
 
 TEST_CASE("put refuses what is not plain memory, and says what to do", "[torch][refused]") {
-  const PrivateStore store;
+  const PrivateStore store{};
   using Catch::Contains;
   CHECK_THAT(refusal(*store, torch::Tensor()), Contains("undefined"));
   CHECK_THAT(refusal(*store, torch::rand({3, 4}).t()), Contains(".contiguous()") && Contains("[4, 3]"));
