@@ -15,6 +15,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "os/crash_point.hpp"
 #include "os/memfd.hpp"
 #include "os/socket.hpp"
 #include "shm/name_hash.hpp"
@@ -23,6 +24,7 @@ namespace tensord::client {
 namespace {
 
 namespace bip = boost::interprocess;
+using os::crash_point;
 using protocol::Access;
 using protocol::quoted;
 
@@ -129,6 +131,7 @@ void Connection::say_hello() {
   catalog_ = *catalog;
   ledger_ = *ledger;
   freeze_on_fork_.emplace(ledger_);
+  crash_point("connect.done");
 }
 
 // ---- the fast road ----------------------------------------------------------------------------
@@ -141,6 +144,7 @@ View Connection::try_slot(std::shared_ptr<Connection>& self, std::uint32_t index
   __builtin_prefetch(slot.name);
 
   const std::uint32_t views_before = connection.ledger_.pin(index);
+  crash_point("attach.pinned");
   const shm::SlotWord word = slot.load_word();
   const bool writable = mode == Mode::kReadWrite;
   const Segment* segment = nullptr;
@@ -210,6 +214,7 @@ std::uint32_t Connection::find(std::string_view name, Mode mode) {
   std::vector<os::UniqueFd> fds;
   const auto reply = call<protocol::FindReply>(find, &fds);
   if (reply.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
+  crash_point("attach.granted");
   install(reply.segment, find.access, std::move(fds));
   return reply.slot;
 }
@@ -224,6 +229,7 @@ void Connection::pin_again(std::uint32_t slot) {
 
 void Connection::release(std::uint32_t index) noexcept {
   if (ledger_.unpin(index) != 0) return;
+  crash_point("detach.unpinned");
   if (catalog_.slot(index).load_word().state() != shm::SlotState::kDying) return;
   protocol::Nudge nudge;
   nudge.header.type = protocol::Nudge::kType;
@@ -265,6 +271,7 @@ Connection::Draft Connection::create(std::string_view name, const protocol::Tens
   create.lifetime = static_cast<std::uint8_t>(options.lifetime);
   create.replace = options.replace ? 1 : 0;
   const auto reply = call<protocol::CreateReply>(create);
+  crash_point("build.created");
 
   Draft draft{reply.slot, reply.word, nullptr, reply.size_bytes};
   try {
@@ -288,12 +295,14 @@ Connection::Draft Connection::create(std::string_view name, const protocol::Tens
 View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft, Kind kind) {
   // The pin comes first: once published, the tensor may be deleted by anybody at any time.
   self->ledger_.pin(draft.slot);
+  crash_point("publish.pinned");
   try {
     protocol::Publish publish;
     publish.header.type = protocol::Publish::kType;
     publish.slot = draft.slot;
     publish.word = draft.word;
     self->call<protocol::PublishReply>(publish);
+    crash_point("publish.done");
   } catch (...) {
     self->release(draft.slot);
     throw;
@@ -358,6 +367,7 @@ void Connection::transact(std::span<std::byte> request, std::span<std::byte> rep
   const std::uint32_t id = ++last_id_;
   std::memcpy(request.data() + offsetof(protocol::RequestHeader, id), &id, sizeof id);
   if (!os::send_message(socket_.get(), request)) lost("it hung up");
+  crash_point("request.sent");
 
   std::array<std::byte, protocol::kMaxMessageBytes> buffer;
   std::vector<os::UniqueFd> received_fds;

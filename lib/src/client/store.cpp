@@ -11,6 +11,7 @@
 #include "client/fork_guard.hpp"
 #include "client/locate.hpp"
 #include "client/store_state.hpp"
+#include "os/crash_point.hpp"
 #include "protocol/messages.hpp"
 #include "shm/slot.hpp"
 
@@ -136,6 +137,7 @@ Builder Store::build(std::string_view name, DType dtype, std::span<const std::in
 View Store::put(std::string_view name, DType dtype, std::span<const std::int64_t> shape, const void* data,
                 const PutOptions& options) const {
   Builder builder = build(name, dtype, shape, options);
+  os::crash_point("put.filling");
   client::copy_bytes(builder.mutable_data(), data, builder.size_bytes());
   builder.impl_->connection->counters().bytes_copied_in.fetch_add(builder.size_bytes(), std::memory_order_relaxed);
   return builder.publish();

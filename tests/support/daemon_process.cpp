@@ -1,0 +1,65 @@
+#include "daemon_process.hpp"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+namespace tensord::test {
+
+DaemonProcess::DaemonProcess(std::vector<std::string> arguments) {
+  const char* program = std::getenv("TENSORD_DAEMON");
+  if (program == nullptr) throw std::runtime_error("TENSORD_DAEMON does not name the daemon under test");
+  std::string pattern = std::filesystem::temp_directory_path() / "tensord-test-XXXXXX";
+  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
+  directory_ = pattern;
+  socket_ = directory_ / "tensord.sock";
+
+  arguments.insert(arguments.begin(), {program, "--socket", socket_});
+  std::vector<char*> words;
+  for (std::string& argument : arguments) words.push_back(argument.data());
+  words.push_back(nullptr);
+  const std::string log = directory_ / "log";
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    // Also when the test itself is killed, nothing of it runs on.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ::dup2(fd, STDERR_FILENO);
+    ::close(fd);
+    ::execv(program, words.data());
+    ::_exit(127);
+  }
+  if (!eventually([this] { return std::filesystem::exists(socket_) || !running(); }) || !running()) {
+    throw std::runtime_error("the daemon did not come up: " + this->log());
+  }
+}
+
+DaemonProcess::~DaemonProcess() {
+  if (running()) {
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(directory_, ignored);
+}
+
+bool DaemonProcess::running() const {
+  siginfo_t info{};
+  // WNOWAIT: the process stays ours to reap, so its pid cannot become somebody else's.
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
+std::string DaemonProcess::log() const {
+  std::ostringstream text;
+  text << std::ifstream(directory_ / "log").rdbuf();
+  return text.str();
+}
+
+}  // namespace tensord::test
