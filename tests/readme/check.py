@@ -1,7 +1,7 @@
 """Does what README.md says, as a stranger would: its Python block, its CMake and C++ blocks against an
 installed tensord, and its service commands, all on a socket of this test's own.
 
-    check.py --build-dir BUILD [--cmake CMAKE] [--torch-prefix DIR]
+    check.py --build-dir BUILD [--cmake CMAKE]
 
 BUILD is a configured and built tree; the Python that runs this must have `tensord` and torch.
 """
@@ -9,10 +9,13 @@ BUILD is a configured and built tree; the Python that runs this must have `tenso
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,6 +23,14 @@ CMAKE_FRAME = """\
 cmake_minimum_required(VERSION 3.25)
 project(readme CXX)
 {block}
+"""
+
+# A CUDA build of PyTorch stops find_package(Torch) where the CUDA toolkit is missing, as on most
+# machines that merely `pip install torch`. The README's lines are then tried with its CPU side.
+FIND_TORCH_WITHOUT_CUDA = f"""\
+include("{ROOT}/cmake/FindLibTorch.cmake")
+set(TORCH_LIBRARIES LibTorch::LibTorch)
+set(Torch_FOUND TRUE)
 """
 
 # Runs after both blocks: each must have seen what the other did.
@@ -50,12 +61,15 @@ def run(*command, **options):
 def build_job(readme, args, scratch):
     """README's C++ program, built with README's CMake lines against an installation; the program's path."""
     prefix, source, build = scratch / "prefix", scratch / "job", scratch / "job-build"
-    run(args.cmake, "--install", args.build_dir, "--prefix", prefix, stdout=subprocess.DEVNULL)
+    run(args.cmake, "--install", args.build_dir, "--prefix", prefix, "--component", "tensord", stdout=subprocess.DEVNULL)
     source.mkdir()
     (source / "CMakeLists.txt").write_text(CMAKE_FRAME.format(block=block(readme, "cmake")))
     (source / "job.cpp").write_text(block(readme, "cpp"))
-    prefixes = ";".join(str(path) for path in (prefix, args.torch_prefix) if path)
-    run(args.cmake, "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={prefixes}", "-DCMAKE_BUILD_TYPE=Release")
+    options = [f"-DCMAKE_PREFIX_PATH={prefix};{torch.utils.cmake_prefix_path}", "-DCMAKE_BUILD_TYPE=Release"]
+    if torch.version.cuda and not shutil.which("nvcc"):
+        (source / "FindTorch.cmake").write_text(FIND_TORCH_WITHOUT_CUDA)
+        options += [f"-DCMAKE_MODULE_PATH={source}", f"-DPython_EXECUTABLE={sys.executable}"]
+    run(args.cmake, "-S", source, "-B", build, *options)
     run(args.cmake, "--build", build)
     return prefix, build / "job"
 
@@ -64,7 +78,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build-dir", type=Path, required=True)
     parser.add_argument("--cmake", default="cmake")
-    parser.add_argument("--torch-prefix", help="where TorchConfig.cmake is found")
     args = parser.parse_args()
     readme = (ROOT / "README.md").read_text()
 
