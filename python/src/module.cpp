@@ -1,0 +1,25 @@
+// tensord._core: the binding of the C++ library. What users import is the package around it.
+#include <pybind11/pybind11.h>
+
+#include "build.hpp"
+#include "errors.hpp"
+#include "interrupt.hpp"
+#include "lease.hpp"
+#include "store.hpp"
+#include "view.hpp"
+
+PYBIND11_MODULE(_core, module) {
+  namespace python = tensord::python;
+  // Signatures are in _core.pyi, for people and for tools.
+  pybind11::options options;
+  options.disable_function_signatures();
+  module.doc() = "The binding of the C++ library; import tensord instead.";
+  module.attr("__version__") = TENSORD_VERSION;
+
+  python::register_errors();
+  python::register_lease();
+  python::register_view(module);
+  python::register_build(module);
+  python::register_store(module);
+  python::register_interrupt_check();
+}

@@ -1,0 +1,44 @@
+#include "records.hpp"
+
+#include "dtypes.hpp"
+
+namespace py = pybind11;
+
+namespace tensord::python {
+namespace {
+
+py::object record(const char* name) { return py::module_::import("tensord.records").attr(name); }
+
+}  // namespace
+
+py::object to_record(const Location& location) {
+  return record("Location")(location.segment, location.inode, location.offset_bytes);
+}
+
+py::object to_record(const TensorInfo& info) {
+  py::tuple shape(info.shape.size());
+  for (std::size_t i = 0; i < info.shape.size(); ++i) shape[i] = py::int_(info.shape[i]);
+  using py::arg;
+  return record("TensorInfo")(arg("name") = info.name, arg("dtype") = dtype_str(info.dtype),
+                              arg("kind") = info.kind == Kind::kLive ? "live" : "sealed",
+                              arg("lifetime") = info.lifetime == Lifetime::kClient ? "client" : "store",
+                              arg("shape") = shape, arg("nbytes") = info.size_bytes,
+                              arg("owner_uid") = info.owner_uid,
+                              arg("created_unix_ns") = info.created_unix_ns);
+}
+
+py::object to_record(const StoreStats& stats, const ClientStats& client) {
+  using py::arg;
+  return record("StoreStats")(
+      arg("limit_bytes") = stats.limit_bytes, arg("reserved_bytes") = stats.reserved_bytes,
+      arg("used_bytes") = stats.used_bytes, arg("dying_bytes") = stats.dying_bytes,
+      arg("largest_free_bytes") = stats.largest_free_bytes, arg("tensors") = stats.tensors,
+      arg("dying_tensors") = stats.dying_tensors, arg("building_tensors") = stats.building_tensors,
+      arg("max_tensors") = stats.max_tensors, arg("segments") = stats.segments,
+      arg("connections") = stats.connections, arg("max_connections") = stats.max_connections,
+      arg("daemon_pid") = stats.daemon_pid, arg("uptime_ms") = stats.uptime_ms,
+      arg("version") = stats.version, arg("bytes_copied_in") = client.bytes_copied_in,
+      arg("bytes_copied_out") = client.bytes_copied_out, arg("requests") = client.requests);
+}
+
+}  // namespace tensord::python

@@ -1,0 +1,14 @@
+// Records: the library's plain structs as the named tuples of tensord/records.py.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <tensord/store.hpp>
+
+namespace tensord::python {
+
+[[nodiscard]] pybind11::object to_record(const Location& location);
+[[nodiscard]] pybind11::object to_record(const TensorInfo& info);
+[[nodiscard]] pybind11::object to_record(const StoreStats& stats, const ClientStats& client);
+
+}  // namespace tensord::python

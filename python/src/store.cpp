@@ -1,0 +1,190 @@
+// Every call that may ask the daemon releases the GIL while it does: not only so that other threads
+// run, but because a waiting request looks for Ctrl-C with the GIL, while another request may wait
+// for its turn: with the GIL in hand, the two would wait for each other.
+#include "store.hpp"
+
+#include <pybind11/stl.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <tensord/store.hpp>
+
+#include "arguments.hpp"
+#include "array_input.hpp"
+#include "build.hpp"
+#include "dtypes.hpp"
+#include "records.hpp"
+#include "view.hpp"
+
+namespace py = pybind11;
+
+namespace tensord::python {
+namespace {
+
+using NoGil = py::gil_scoped_release;
+
+Store connect(py::handle socket, bool start) {
+  ConnectOptions options;
+  if (!socket.is_none()) options.socket = read_path(socket);
+  options.start = start;
+  const NoGil no_gil;
+  return Store::connect(options);
+}
+
+PyView attach(const Store& store, std::string_view name, py::handle mode) {
+  const Mode read = read_mode(mode);
+  View view;
+  {
+    const NoGil no_gil;
+    view = store.attach(name, read);
+  }
+  return PyView(std::move(view));
+}
+
+PyView get_item(const Store& store, std::string_view name) {
+  View view;
+  {
+    const NoGil no_gil;
+    view = store.attach(name);
+  }
+  return PyView(std::move(view));
+}
+
+PutOptions put_options(bool replace, bool live, py::handle lifetime) {
+  return {replace, live ? Kind::kLive : Kind::kSealed, read_lifetime(lifetime)};
+}
+
+PyView put(const Store& store, std::string_view name, py::handle array, bool replace, bool live,
+           py::handle lifetime) {
+  const PutOptions options = put_options(replace, live, lifetime);
+  const ArrayInput input = read_array(array);
+  View view;
+  {
+    const NoGil no_gil;
+    view = store.put(name, input.dtype, input.shape, input.data, options);
+  }
+  const std::uint64_t bytes_copied = view.size_bytes();
+  return PyView(std::move(view), bytes_copied);
+}
+
+PyBuild build(const Store& store, std::string_view name, py::handle shape, py::handle dtype, bool replace,
+              bool live, py::handle lifetime) {
+  const PutOptions options = put_options(replace, live, lifetime);
+  const std::vector<std::int64_t> lengths = read_shape(shape);
+  const DType element = dtype_from_object(dtype);
+  std::shared_ptr<Draft> draft;
+  {
+    const NoGil no_gil;
+    draft = std::make_shared<Draft>(store.build(name, element, lengths, options));
+  }
+  return PyBuild(std::move(draft));
+}
+
+py::object info(const Store& store, std::string_view name) {
+  TensorInfo info;
+  {
+    const NoGil no_gil;
+    info = store.info(name);
+  }
+  return to_record(info);
+}
+
+py::object stats(const Store& store) {
+  StoreStats stats;
+  {
+    const NoGil no_gil;
+    stats = store.stats();
+  }
+  return to_record(stats, store.client_stats());
+}
+
+}  // namespace
+
+void register_store(py::module_& module) {
+  using py::arg;
+  using WithoutGil = py::call_guard<NoGil>;
+
+  py::class_<Store>(
+      module, "Store",
+      R"(A connection to a tensord daemon, and the mapping of its names to views. Made by connect().
+
+store["a/b"] attaches, `in` asks, `del` deletes, iteration gives the names, sorted.
+
+Owns     its connection; views keep their own, so the store may be closed or collected before them.
+Threads  any; requests to the daemon are one at a time and release the GIL.
+Forks    usable on both sides of os.fork(): each side connects anew on first need.
+Raises   ConnectionLostError once the daemon is gone or the store is closed; views stay readable.)")
+      .def("attach", &attach, arg("name"), arg("mode") = "r",
+           R"(Attaches to a tensor by name, without a copy; without the daemon once its segment is mapped.
+
+mode "r" reads; "r+" writes a live tensor in place.
+Raises NotFoundError (the text offers near names), PermissionDeniedError ("r+" of a sealed tensor).)")
+      .def("put", &put, arg("name"), arg("array"), py::kw_only(), arg("replace") = false, arg("live") = false,
+           arg("lifetime") = "store",
+           R"(Puts a tensor under a name: exactly one copy, straight into shared memory. Returns a view of it.
+
+array     an ndarray, torch.Tensor (detached), View, any DLPack or buffer producer, a number, a list;
+          C-contiguous, 0 to 16 dimensions.
+replace   take the name over; who has the old tensor attached keeps its bytes.
+live      may be changed in place by who attaches it "r+"; otherwise it is sealed.
+lifetime  "store": until deleted; "client": until this connection ends.
+Raises AlreadyExistsError, OutOfSpaceError, UnsupportedTypeError, InvalidArgumentError, LimitReachedError.)")
+      .def("build", &build, arg("name"), arg("shape"), arg("dtype"), py::kw_only(), arg("replace") = false,
+           arg("live") = false, arg("lifetime") = "store",
+           R"(Makes a tensor in place, without any copy: `with store.build(name, shape, dtype) as view:`.
+
+Hidden until the block ends, published whole then, dropped if the block raises. See Build.)")
+      .def("delete", &Store::remove, arg("name"), WithoutGil(),
+           "Takes the name away at once; the bytes go with the last view. Raises NotFoundError.")
+      .def("names", &Store::names, arg("prefix") = "", WithoutGil(),
+           "The names that begin with `prefix`, sorted.")
+      .def("info", &info, arg("name"), "TensorInfo of a name, without attaching. Raises NotFoundError.")
+      .def("stats", &stats, "StoreStats: the store's figures, and what this Store object copied.")
+      .def("shutdown", &Store::shutdown, WithoutGil(),
+           "Asks the daemon to end: the store and all its tensors go. Its own user and root may.")
+      .def("close", &Store::close, WithoutGil(), "Lets go of the connection now. Views stay valid.")
+      .def_property_readonly("socket", &Store::socket, "The path of the daemon's socket.")
+      .def("__enter__", [](py::object self) { return self; })
+      .def("__exit__",
+           [](Store& self, const py::args&) {
+             const NoGil no_gil;
+             self.close();
+           })
+      .def("__getitem__", &get_item, arg("name"), "attach(name)")
+      .def("__delitem__", &Store::remove, arg("name"), WithoutGil(), "delete(name)")
+      .def("__contains__", &Store::contains, arg("name"), WithoutGil())
+      .def(
+          "__contains__", [](const Store&, const py::object&) { return false; }, arg("name"))
+      .def("__iter__",
+           [](const Store& self) {
+             std::vector<std::string> names;
+             {
+               const NoGil no_gil;
+               names = self.names();
+             }
+             return py::iter(py::cast(names));
+           })
+      .def("__len__",
+           [](const Store& self) {
+             const NoGil no_gil;
+             return self.names().size();
+           })
+      .def(
+          "__bool__", [](const Store&) { return true; }, "True, also when it is empty.")
+      .def("__repr__", [](const Store& self) { return "<tensord.Store " + self.socket() + ">"; });
+
+  module.def("connect", &connect, arg("socket") = py::none(), arg("start") = true,
+             R"(Connects to the daemon, and starts one for this user when none is running.
+
+socket  the daemon's socket; None: $TENSORD_SOCKET if set, else the system's daemon, else this user's.
+start   whether to start a daemon; two callers at once start one.
+Raises ConnectionLostError (none is running), VersionMismatchError, LimitReachedError.)");
+  module.def("set_daemon_path", &set_daemon_path, arg("path"), "The program that connect(start=True) runs.");
+}
+
+}  // namespace tensord::python

@@ -1,0 +1,299 @@
+// Three kinds of memory leave from here: the shared mapping (numpy(), buffers, live "r+" tensors),
+// a private copy-on-write mapping (sealed tensors for consumers that know no read-only memory:
+// torch writes through it, and reaches nobody), and real copies, only where "clone" or "copy" is said.
+#include "view.hpp"
+
+#include <pybind11/numpy.h>
+
+#include <cstddef>
+#include <memory>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "dlpack.hpp"
+#include "dtypes.hpp"
+#include "errors.hpp"
+#include "numpy_array.hpp"
+#include "records.hpp"
+
+namespace py = pybind11;
+
+namespace tensord::python {
+namespace {
+
+py::tuple to_tuple(std::span<const std::int64_t> values) {
+  py::tuple tuple(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) tuple[i] = py::int_(values[i]);
+  return tuple;
+}
+
+std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
+
+// Private memory for a copy: as aligned as DLPack asks for, without Python in its end.
+std::shared_ptr<std::byte> private_memory(std::size_t size_bytes) {
+  constexpr std::align_val_t kAlignment{256};
+  auto* const memory = static_cast<std::byte*>(::operator new(size_bytes == 0 ? 1 : size_bytes, kAlignment));
+  return {memory, [](std::byte* pointer) { ::operator delete(pointer, kAlignment); }};
+}
+
+void clone_without_gil(const View& view, std::byte* destination) {
+  const py::gil_scoped_release no_gil;
+  view.clone_to({destination, view.size_bytes()});
+}
+
+}  // namespace
+
+PyView::PyView(View view, std::uint64_t bytes_copied)
+    : lease_(make_lease(std::move(view))), bytes_copied_(bytes_copied) {}
+
+PyView::PyView(std::shared_ptr<Draft> draft) : lease_(make_lease(std::move(draft))) {}
+
+const py::object& PyView::lease() const {
+  if (!lease_) throw InvalidArgumentError("this view is closed: attach the tensor again");
+  return lease_;
+}
+
+const View& PyView::published() const {
+  const LeaseContent& content = this->content();
+  if (content.draft) {
+    throw InvalidArgumentError("the tensor " + quoted(content.draft->builder().name()) +
+                               " is not published yet: leave the `with store.build(...)` block first");
+  }
+  return content.view;
+}
+
+void PyView::publish(View view) {
+  if (draft_array_ && view.kind() == Kind::kSealed) {
+    // The array that the block wrote through: from now on as read-only as every other of this tensor.
+    draft_array_.attr("setflags")(py::arg("write") = false);
+  }
+  draft_array_ = {};
+  if (lease_) lease_ = make_lease(std::move(view));
+}
+
+void PyView::close() {
+  lease_ = {};
+  private_.reset();
+  draft_array_ = {};
+}
+
+// ---- NumPy ------------------------------------------------------------------------------------
+
+py::object PyView::numpy() {
+  if (draft_array_) return draft_array_;
+  py::object array = array_over(elements(), lease());
+  if (content().draft) draft_array_ = array;
+  return array;
+}
+
+py::object PyView::array(py::object dtype, py::object copy) {
+  const bool must_copy = !copy.is_none() && copy.cast<bool>();
+  const bool must_share = !copy.is_none() && !must_copy;
+  const bool same_dtype = dtype.is_none() || numpy_descr(elements().dtype).equal(py::dtype::from_args(dtype));
+  if (must_share && !same_dtype) {
+    throw WouldCopyError("copy=False, but only a copy can turn " + std::string(dtype_name(elements().dtype)) +
+                         " into " + py::str(dtype).cast<std::string>());
+  }
+  py::object array = must_copy && same_dtype ? clone(false) : numpy();
+  return same_dtype ? array : array.attr("astype")(dtype);
+}
+
+// ---- torch and DLPack -------------------------------------------------------------------------
+
+PyView::Shared PyView::share() {
+  const LeaseContent& content = this->content();
+  Elements elements = content.elements();
+  if (elements.writable) return {elements, content.share()};
+  if (content.view.kind() == Kind::kLive) {
+    throw WouldCopyError(
+        "the live tensor " + quoted(content.view.name()) +
+        " is attached \"r\", and torch and DLPack know no read-only memory that others write: attach "
+        "it with mode=\"r+\" to share it, or take a copy with view.clone()");
+  }
+  if (!private_) private_ = content.view.map_private();
+  elements.data = private_.get();
+  elements.writable = true;
+  return {elements, private_};
+}
+
+PyView::Shared PyView::share_copy() {
+  const py::object lease = this->lease();
+  const View& view = published();
+  std::shared_ptr<std::byte> memory = private_memory(view.size_bytes());
+  clone_without_gil(view, memory.get());
+  bytes_copied_ += view.size_bytes();
+  Elements elements = lease_content(lease).elements();
+  elements.data = memory.get();
+  elements.writable = true;
+  return {elements, std::move(memory)};
+}
+
+py::object PyView::torch() {
+  Shared shared = share();
+  const py::module_ torch = py::module_::import("torch");
+  return torch.attr("from_dlpack")(dlpack::export_legacy(shared.elements, std::move(shared.owner)));
+}
+
+py::object PyView::clone(bool torch) {
+  if (torch) {
+    const py::module_ module = py::module_::import("torch");
+    Shared copy = share_copy();
+    return module.attr("from_dlpack")(dlpack::export_legacy(copy.elements, std::move(copy.owner)));
+  }
+  const py::object lease = this->lease();  // another thread may close this view while we copy
+  const View& view = published();
+  NewArray copy = new_array(view.dtype(), view.shape());
+  clone_without_gil(view, copy.data);
+  bytes_copied_ += view.size_bytes();
+  return std::move(copy.array);
+}
+
+py::object PyView::dlpack(py::object stream, py::object max_version, py::object dl_device, py::object copy) {
+  if (!stream.is_none()) {
+    throw InvalidArgumentError("stream is for devices with queues; a tensor of the CPU takes None");
+  }
+  if (!dl_device.is_none()) {
+    const auto device = dl_device.cast<std::pair<std::int32_t, std::int32_t>>();
+    if (device.first != dlpack::kDeviceCpu) {
+      throw WouldCopyError("the tensor is in the CPU's memory; only a copy could reach DLPack device type " +
+                           std::to_string(device.first));
+    }
+  }
+  const bool must_copy = !copy.is_none() && copy.cast<bool>();
+  const bool versioned = !max_version.is_none() && max_version.cast<std::pair<int, int>>().first >= 1;
+  Shared shared = must_copy ? share_copy() : share();
+  if (!versioned) return dlpack::export_legacy(shared.elements, std::move(shared.owner));
+  std::uint64_t flags = 0;
+  if (must_copy) {
+    flags = dlpack::kFlagCopied;
+  } else if (!elements().writable) {
+    flags =
+        dlpack::kFlagReadOnly;  // sealed: who heeds the flag does not write, who does not writes privately
+  }
+  return dlpack::export_versioned(shared.elements, std::move(shared.owner), flags);
+}
+
+// ---- what the tensor is -----------------------------------------------------------------------
+
+py::str PyView::name() const {
+  const LeaseContent& content = this->content();
+  const std::string_view name = content.draft ? content.draft->builder().name() : content.view.name();
+  return py::str(name.data(), name.size());
+}
+
+py::str PyView::dtype() const { return dtype_str(elements().dtype); }
+
+const char* PyView::kind() const {
+  const LeaseContent& content = this->content();
+  const Kind kind = content.draft ? content.draft->builder().kind() : content.view.kind();
+  return kind == Kind::kLive ? "live" : "sealed";
+}
+
+const char* PyView::mode() const { return elements().writable ? "r+" : "r"; }
+py::tuple PyView::shape() const { return to_tuple(elements().shape); }
+py::tuple PyView::strides() const { return to_tuple(elements().strides); }
+std::int64_t PyView::size() const { return count_elements(elements().shape); }
+Location PyView::location() const { return published().location(); }
+
+std::string PyView::repr() const {
+  if (closed()) return "<tensord.View closed>";
+  return "<tensord.View " + quoted(name().cast<std::string>()) + " " + dtype().cast<std::string>() + " " +
+         py::str(shape()).cast<std::string>() + " " + kind() + " " + mode() +
+         (content().draft ? ", not published>" : ">");
+}
+
+// ---- registration -----------------------------------------------------------------------------
+
+namespace {
+
+// A buffer belongs to the lease, so that it outlives the view.
+int get_buffer(PyObject* self, Py_buffer* buffer, int flags) {
+  buffer->obj = nullptr;
+  try {
+    return PyObject_GetBuffer(py::handle(self).cast<PyView&>().lease().ptr(), buffer, flags);
+  } catch (const Error& error) {
+    set_python_error(error);
+    return -1;
+  }
+}
+
+void add_buffer_protocol(PyHeapTypeObject* type) { type->as_buffer.bf_getbuffer = get_buffer; }
+
+}  // namespace
+
+void register_view(py::module_& module) {
+  using py::arg;
+  py::class_<PyView>(module, "View", py::custom_type_setup(add_buffer_protocol),
+                     R"(A tensor, attached: what store.attach(), store.put() and store.build() return.
+
+Owns     one pin: the tensor's bytes stay in place while the view, or any array or tensor made from
+         it, lives; whatever is deleted, replaced or closed meanwhile.
+Threads  give each thread its own view; arrays and tensors may be dropped on any thread.
+Raises   InvalidArgumentError from everything but `closed` once it is closed.
+
+It offers the buffer protocol, __array__ and __dlpack__, so numpy.asarray(view),
+torch.from_dlpack(view), memoryview(view) share its memory too.)")
+      .def("numpy", &PyView::numpy,
+           R"(The tensor as an ndarray of `shape`, over the shared memory, without a copy.
+
+Read-only (writeable=False) unless `mode` is "r+": the kernel forbids writes, so code that ignores
+the flag (torch.from_numpy) dies of SIGSEGV when it writes: use torch() for a torch tensor.
+Raises UnsupportedTypeError for bfloat16 when the package ml_dtypes is missing.)")
+      .def("torch", &PyView::torch, R"(The tensor as a torch.Tensor, without a copy.
+
+Sealed: a private copy-on-write mapping, one per view: it reads the shared pages, and what is
+written to it is seen by the tensors of this view only. Live, mode "r+": the shared memory itself.
+Raises WouldCopyError for a live tensor of mode "r".)")
+      .def("clone", &PyView::clone, arg("torch") = false,
+           R"(A private copy of the tensor, exactly one copy: an ndarray, or a torch.Tensor with torch=True.
+
+Writable, C-contiguous, and independent of the store. The GIL is released while copying.)")
+      .def("close", &PyView::close, R"(Lets go of the tensor now, rather than when the view is collected.
+
+Arrays and tensors made from it stay valid, and hold the tensor until the last of them is gone.)")
+      .def_property_readonly("closed", &PyView::closed, "Whether close() was called.")
+      .def("__enter__", [](py::object self) { return self; })
+      .def("__exit__", [](PyView& self, const py::args&) { self.close(); })
+      .def("__array__", &PyView::array, arg("dtype") = py::none(), arg("copy") = py::none(),
+           "NumPy's protocol: numpy(), or a copy where `dtype` or `copy` ask for one.")
+      .def("__dlpack__", &PyView::dlpack, py::kw_only(), arg("stream") = py::none(),
+           arg("max_version") = py::none(), arg("dl_device") = py::none(), arg("copy") = py::none(),
+           R"(DLPack's protocol: a capsule of the memory that torch() uses; of a copy with copy=True.
+
+With max_version=(1, 0) or above, a sealed tensor carries the read-only flag.
+Raises WouldCopyError (a BufferError) for another device, or for a live tensor of mode "r".)")
+      .def(
+          "__dlpack_device__",
+          [](const PyView& self) {
+            static_cast<void>(self.lease());
+            return py::make_tuple(dlpack::kDeviceCpu, 0);
+          },
+          "DLPack's protocol: (1, 0), the CPU.")
+      .def_property_readonly("name", &PyView::name,
+                             "The name it was attached by; a replacement may have it by now.")
+      .def_property_readonly("dtype", &PyView::dtype,
+                             R"(The element type's name: "float32", "bfloat16", ...)")
+      .def_property_readonly("kind", &PyView::kind, R"("sealed" (its bytes never change) or "live".)")
+      .def_property_readonly("mode", &PyView::mode, R"("r", or "r+" for a view that may be written.)")
+      .def_property_readonly("shape", &PyView::shape, "Elements along each dimension.")
+      .def_property_readonly(
+          "strides", &PyView::strides,
+          "Elements, not bytes, from one index to the next, along each dimension; as in torch.")
+      .def_property_readonly(
+          "ndim", [](const PyView& self) { return self.elements().ndim(); }, "How many dimensions: 0 to 16.")
+      .def_property_readonly("size", &PyView::size, "How many elements.")
+      .def_property_readonly(
+          "nbytes", [](const PyView& self) { return self.elements().size_bytes; }, "Bytes of all elements.")
+      .def_property_readonly(
+          "itemsize", [](const PyView& self) { return self.elements().dtype.itemsize(); },
+          "Bytes of one element.")
+      .def_property_readonly(
+          "location", [](const PyView& self) { return to_record(self.location()); },
+          "Location(segment, inode, offset): equal in two processes that share the same memory.")
+      .def_property_readonly("bytes_copied", &PyView::bytes_copied,
+                             "Bytes copied to make this view (by put) and by its clone(); 0 when attached.")
+      .def("__repr__", &PyView::repr);
+}
+
+}  // namespace tensord::python

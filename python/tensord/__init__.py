@@ -1,0 +1,73 @@
+"""Named tensors in shared memory, attached by name from any process of this machine, without a copy.
+
+    import numpy as np, tensord
+
+    store = tensord.connect()
+    store.put("demo/ramp", np.arange(6, dtype=np.float32))  # exactly one copy, in
+    view = store.attach("demo/ramp")                        # none; in any process
+    view.numpy(), view.torch()                              # none
+    view.clone()                                            # exactly one copy, out
+    store.delete("demo/ramp")                               # the bytes stay while a view lives
+
+A *sealed* tensor (the default) never changes after it was put. A *live* one (``live=True``) is
+changed in place by whoever attached it with mode "r+", for everybody to see.
+"""
+
+from collections.abc import Mapping as _Mapping
+from pathlib import Path as _Path
+
+from tensord import _core
+from tensord._core import Build, Store, View, __version__, connect
+from tensord.errors import (
+    AlreadyExistsError,
+    ConnectionLostError,
+    Error,
+    InternalError,
+    InvalidArgumentError,
+    LimitReachedError,
+    NotFoundError,
+    OutOfSpaceError,
+    PermissionDeniedError,
+    TimeoutError,
+    UnsupportedTypeError,
+    VersionMismatchError,
+    WouldCopyError,
+)
+from tensord.records import Location, StoreStats, TensorInfo
+
+__all__ = [
+    "AlreadyExistsError",
+    "Build",
+    "ConnectionLostError",
+    "Error",
+    "InternalError",
+    "InvalidArgumentError",
+    "LimitReachedError",
+    "Location",
+    "NotFoundError",
+    "OutOfSpaceError",
+    "PermissionDeniedError",
+    "Store",
+    "StoreStats",
+    "TensorInfo",
+    "TimeoutError",
+    "UnsupportedTypeError",
+    "VersionMismatchError",
+    "View",
+    "WouldCopyError",
+    "__version__",
+    "connect",
+]
+
+# A Store is a mapping of names to views. What a mapping can do with __getitem__, __iter__ and
+# __contains__ alone comes from the standard library, so that it behaves as every other mapping.
+_Mapping.register(Store)
+Store.get = _Mapping.get
+Store.keys = _Mapping.keys
+Store.values = _Mapping.values
+Store.items = _Mapping.items
+
+# The daemon that came in the same wheel is the one that connect() starts, and no other on PATH.
+_daemon = _Path(__file__).parent / "bin" / "tensord"
+if _daemon.exists():
+    _core.set_daemon_path(str(_daemon))
