@@ -28,7 +28,8 @@ project(readme CXX)
 # A CUDA build of PyTorch stops find_package(Torch) where the CUDA toolkit is missing, as on most
 # machines that merely `pip install torch`. The README's lines are then tried with its CPU side.
 FIND_TORCH_WITHOUT_CUDA = f"""\
-include("{ROOT}/cmake/FindLibTorch.cmake")
+list(APPEND CMAKE_MODULE_PATH "{ROOT}/cmake")
+find_package(LibTorch REQUIRED)
 set(TORCH_LIBRARIES LibTorch::LibTorch)
 set(Torch_FOUND TRUE)
 """
