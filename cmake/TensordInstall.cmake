@@ -1,0 +1,46 @@
+# What `cmake --install` puts where. Two components:
+#   tensord  library, headers, CMake package, programs, systemd units: for a system
+#   python   the extension module and the programs, laid out as a wheel: for `pip install .`
+
+include(CMakePackageConfigHelpers)
+
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tensord")
+
+install(TARGETS tensord EXPORT tensordTargets COMPONENT tensord
+  FILE_SET HEADERS COMPONENT tensord)
+install(EXPORT tensordTargets NAMESPACE tensord:: DESTINATION "${package_dir}" COMPONENT tensord)
+configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/tensordConfig.cmake.in" tensordConfig.cmake
+  INSTALL_DESTINATION "${package_dir}")
+# Before 1.0 a minor version may change the protocol.
+write_basic_package_version_file(tensordConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES
+  "${CMAKE_CURRENT_BINARY_DIR}/tensordConfig.cmake"
+  "${CMAKE_CURRENT_BINARY_DIR}/tensordConfigVersion.cmake"
+  DESTINATION "${package_dir}" COMPONENT tensord)
+
+set(programs tensord_daemon)
+if(TENSORD_BUILD_TOOLS)
+  list(APPEND programs tensorctl)
+endif()
+install(TARGETS ${programs} COMPONENT tensord)
+
+# Units go to lib/, never to lib64/ or lib/<triplet>: that is where systemd looks below a prefix.
+foreach(manager IN ITEMS system user)
+  set(source "${PROJECT_SOURCE_DIR}/systemd")
+  if(manager STREQUAL "user")
+    set(source "${source}/user")
+  endif()
+  configure_file("${source}/tensord.service.in" "systemd/${manager}/tensord.service" @ONLY)
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/systemd/${manager}/tensord.service" "${source}/tensord.socket"
+    DESTINATION "lib/systemd/${manager}" COMPONENT tensord)
+endforeach()
+
+if(TENSORD_BUILD_PYTHON)
+  install(TARGETS _core DESTINATION tensord COMPONENT python)
+  # Twice, on purpose: the package finds its own daemon beside itself, wherever it is unpacked,
+  # and the same programs are on PATH without a detour through a Python interpreter.
+  install(TARGETS ${programs} DESTINATION tensord/bin COMPONENT python)
+  if(DEFINED SKBUILD_SCRIPTS_DIR)
+    install(TARGETS ${programs} DESTINATION "${SKBUILD_SCRIPTS_DIR}" COMPONENT python)
+  endif()
+endif()
