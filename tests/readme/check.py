@@ -1,5 +1,6 @@
 """Does what README.md says, as a stranger would: its Python block, its CMake and C++ blocks against an
-installed tensord, and its service commands, all on a socket of this test's own.
+installed tensord, and its service commands, all on a socket of this test's own. And looks whether the
+files that docs/architecture.md names are there.
 
     check.py --build-dir BUILD [--cmake CMAKE]
 
@@ -54,6 +55,20 @@ def block(readme, language):
     return found[0]
 
 
+def check_files_named_in(document):
+    """Words like `daemon/space` name a source file, with or without its ending."""
+    words = re.findall(r"`([a-z_]+/[a-z_./]+)`", document.read_text())
+    roots = (ROOT, ROOT / "lib" / "src", ROOT / "lib" / "include")
+    missing = [
+        word
+        for word in words
+        if not any((root / f"{word}{ending}").exists() for root in roots for ending in ("", ".hpp", ".cpp"))
+    ]
+    if missing:
+        raise SystemExit(f"{document.relative_to(ROOT)} names what is not there: {', '.join(missing)}")
+    print(f"{document.relative_to(ROOT)}: all of {len(words)} named files are there", flush=True)
+
+
 def run(*command, **options):
     print("+", *map(str, command), flush=True)
     subprocess.run([str(word) for word in command], check=True, **options)
@@ -81,6 +96,7 @@ def main():
     parser.add_argument("--cmake", default="cmake")
     args = parser.parse_args()
     readme = (ROOT / "README.md").read_text()
+    check_files_named_in(ROOT / "docs" / "architecture.md")
 
     with tempfile.TemporaryDirectory(prefix="tensord-readme-") as scratch:
         scratch = Path(scratch)
