@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <system_error>
+#include <thread>
 
 #include "os/socket.hpp"
 
@@ -19,6 +21,18 @@ namespace tensord::daemon {
 namespace {
 
 constexpr int kFirstPassedFd = 3;  // SD_LISTEN_FDS_START
+
+// Between taking the lock and listening, a daemon makes a directory and a socket.
+constexpr std::chrono::seconds kOtherDaemonTimeout{10};
+constexpr std::chrono::milliseconds kRetryPause{5};
+
+bool is_served(const std::string& path) {
+  try {
+    return static_cast<bool>(os::connect_seqpacket(path));
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
 
 std::string reason() { return std::generic_category().message(errno); }
 
@@ -67,6 +81,18 @@ std::optional<Listener> Listener::from_service_manager() {
 }
 
 std::optional<Listener> Listener::bind(const std::string& path) {
+  const auto deadline = std::chrono::steady_clock::now() + kOtherDaemonTimeout;
+  for (;;) {
+    if (std::optional<Listener> listener = try_bind(path)) return listener;
+    if (is_served(path)) return std::nullopt;
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw std::runtime_error("another tensord holds " + path + ".lock but serves no socket: is it stopped?");
+    }
+    std::this_thread::sleep_for(kRetryPause);
+  }
+}
+
+std::optional<Listener> Listener::try_bind(const std::string& path) {
   if (path.empty() || path.front() != '/') {
     throw std::runtime_error("the socket path '" + path + "' is not absolute");
   }

@@ -19,7 +19,8 @@ class Listener {
   // Throws std::runtime_error if what it passed is no listening SOCK_SEQPACKET Unix socket.
   [[nodiscard]] static std::optional<Listener> from_service_manager();
   // Binds `path`, making its directory (mode 0700) if that is missing. Nothing if another daemon
-  // serves it. Throws std::runtime_error with a text for the user.
+  // serves it: then it does so already, also when both were started at once. Throws
+  // std::runtime_error with a text for the user.
   [[nodiscard]] static std::optional<Listener> bind(const std::string& path);
 
   // Takes the socket away so that nobody else is sent here; connected clients are not affected.
@@ -30,6 +31,8 @@ class Listener {
   [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
+  [[nodiscard]] static std::optional<Listener> try_bind(const std::string& path);
+
   os::UniqueFd socket_;
   os::UniqueFd lock_;
   std::string path_;

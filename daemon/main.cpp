@@ -61,10 +61,13 @@ int main(int argc, char** argv) {
     std::optional<daemon::Listener> listener = daemon::Listener::from_service_manager();
     if (!listener) listener = daemon::Listener::bind(options->socket);
     if (!listener) {
-      daemon::log::info("another tensord serves " + options->socket + " already");
-      // For --background that is success: there is a daemon now. Its log is not ours to write to.
-      if (background) background->report_ready("/dev/null");
-      return options->background ? EXIT_SUCCESS : EXIT_FAILURE;
+      if (!background) {
+        daemon::log::error("another tensord serves " + options->socket + " already");
+        return EXIT_FAILURE;
+      }
+      // What --background promises is a daemon that serves, and there is one. Its log is not ours.
+      background->report_ready("/dev/null");
+      return EXIT_SUCCESS;
     }
     serve(std::move(*listener), *options, std::move(background));
   } catch (const std::exception& error) {

@@ -16,13 +16,12 @@
 #include <tensord/tensord.hpp>
 #include <tensord/version.hpp>
 
+#include "client/locate.hpp"
 #include "human.hpp"
 #include "json.hpp"
-#include "os/socket.hpp"
 
 namespace {
 
-using tensord::ConnectOptions;
 using tensord::human_bytes;
 using tensord::Store;
 using tensord::StoreStats;
@@ -78,20 +77,8 @@ void print_table(const std::string& socket, const StoreStats& stats) {
 
 // Nothing if no daemon runs there; other failures throw.
 std::optional<Store> connect_to_running(const std::string& socket) {
-  ConnectOptions options;
-  options.socket = socket;
-  options.start = false;
-  try {
-    return Store::connect(options);
-  } catch (const tensord::ConnectionLostError&) {
-    try {
-      // Nobody there is an answer; somebody else there is a failure.
-      const tensord::os::UniqueFd somebody = tensord::os::connect_seqpacket(socket);
-    } catch (const std::system_error& refused) {
-      if (refused.code().value() == ENOENT || refused.code().value() == ECONNREFUSED) return std::nullopt;
-    }
-    throw;
-  }
+  if (!tensord::client::dial(socket)) return std::nullopt;
+  return Store::connect({socket, /*start=*/false});
 }
 
 std::string chosen_socket(const std::string& asked_for) {
@@ -120,7 +107,7 @@ int stop(const std::string& asked_for) {
   }
   const StoreStats stats = store->stats();
   // A second connection, which asks for nothing, to see the hang-up on.
-  const tensord::os::UniqueFd watch = tensord::os::connect_seqpacket(socket);
+  const tensord::os::UniqueFd watch = tensord::client::dial(socket);
   store->shutdown();
   pollfd hang_up{watch.get(), 0, 0};
   if (::poll(&hang_up, 1, kStopTimeout_ms) != 1) {

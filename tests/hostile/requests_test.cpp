@@ -324,7 +324,7 @@ TEST_CASE("clients that connect and say nothing take no place from others", "[ho
 
   SECTION("and beyond the limit the error says so") {
     const std::array more{daemon.connect(), daemon.connect(), daemon.connect()};
-    CHECK_THROWS_WITH(daemon.connect(), Catch::Matchers::Contains("4 connections, which is its limit"));
+    CHECK_THROWS_WITH(daemon.connect(), contains_text("4 connections, which is its limit"));
   }
 }
 

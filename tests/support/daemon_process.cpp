@@ -11,6 +11,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "client/locate.hpp"
+
 namespace tensord::test {
 
 DaemonProcess::DaemonProcess(std::vector<std::string> arguments) {
@@ -36,7 +38,8 @@ DaemonProcess::DaemonProcess(std::vector<std::string> arguments) {
     ::execv(program, words.data());
     ::_exit(127);
   }
-  if (!eventually([this] { return std::filesystem::exists(socket_) || !running(); }) || !running()) {
+  const auto serves = [this] { return static_cast<bool>(client::dial(socket_)); };
+  if (!eventually([&] { return serves() || !running(); }) || !running()) {
     throw std::runtime_error("the daemon did not come up: " + this->log());
   }
 }

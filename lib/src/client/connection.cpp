@@ -40,29 +40,18 @@ std::function<void()>& interrupt_check() {
   return check;
 }
 
-std::string system_message(const std::system_error& error) { return error.code().message(); }
-
 }  // namespace
 
 void Connection::set_interrupt_check(std::function<void()> check) { interrupt_check() = std::move(check); }
 
 // ---- connecting -------------------------------------------------------------------------------
 
-std::shared_ptr<Connection> Connection::open(const std::string& socket, std::shared_ptr<Counters> counters) {
-  os::UniqueFd fd;
-  try {
-    fd = os::connect_seqpacket(socket);
-  } catch (const std::system_error& error) {
-    const int code = error.code().value();
-    if (code == ENOENT || code == ECONNREFUSED) {
-      throw ConnectionLostError("no tensord daemon listens at " + socket + ": start one with `tensorctl start`");
-    }
-    if (code == EPROTOTYPE) {
-      throw ConnectionLostError(socket + " is not a tensord socket (it is a Unix socket of another type)");
-    }
-    throw ConnectionLostError("cannot connect to " + socket + ": " + system_message(error));
+std::shared_ptr<Connection> Connection::open(os::UniqueFd socket, const std::string& path,
+                                             std::shared_ptr<Counters> counters) {
+  if (!socket) {
+    throw ConnectionLostError("no tensord daemon listens at " + path + ": start one with `tensorctl start`");
   }
-  std::shared_ptr<Connection> connection(new Connection(std::move(fd), socket, std::move(counters)));
+  std::shared_ptr<Connection> connection(new Connection(std::move(socket), path, std::move(counters)));
   connection->say_hello();
   return connection;
 }

@@ -43,9 +43,10 @@ struct Counters {
 
 class Connection {
  public:
-  // Throws ConnectionLostError (nobody there, not a tensord socket), VersionMismatchError,
-  // LimitReachedError, TimeoutError.
-  static std::shared_ptr<Connection> open(const std::string& socket, std::shared_ptr<Counters> counters);
+  // Says hello on a connected socket; `path` is for messages. Throws ConnectionLostError (hung up, not
+  // a tensord socket), VersionMismatchError, LimitReachedError, TimeoutError.
+  static std::shared_ptr<Connection> open(os::UniqueFd socket, const std::string& path,
+                                          std::shared_ptr<Counters> counters);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <tensord/store.hpp>
@@ -28,19 +29,16 @@ namespace {
 
 constexpr const char* kSystemSocket = "/run/tensord/tensord.sock";
 
-bool is_served(const std::string& socket, bool only_by_us) {
-  os::UniqueFd fd;
-  try {
-    fd = os::connect_seqpacket(socket);
-  } catch (const std::system_error&) {
-    return false;  // connect() itself says why, if this place is chosen after all
-  }
-  const unsigned server = os::peer_credentials(fd.get()).uid;
-  if (only_by_us && server != ::geteuid() && server != 0) {
+// In /tmp, another user could be faster than we are.
+os::UniqueFd dial_own(const std::string& socket) {
+  os::UniqueFd connected = dial(socket);
+  if (!connected) return connected;
+  const unsigned server = os::peer_credentials(connected.get()).uid;
+  if (server != ::geteuid() && server != 0) {
     throw ConnectionLostError("the socket " + socket + " is served by uid " + std::to_string(server) +
                               ", who is neither you nor root: name it in TENSORD_SOCKET if you trust it");
   }
-  return true;
+  return connected;
 }
 
 std::mutex& daemon_path_mutex() {
@@ -60,14 +58,32 @@ std::string daemon_path() {
 
 }  // namespace
 
-Place locate(const std::string& asked_for) {
-  if (!asked_for.empty()) return {asked_for, is_served(asked_for, false)};
-  if (const char* named = std::getenv("TENSORD_SOCKET"); named != nullptr && *named != '\0') {
-    return {named, is_served(named, false)};
+os::UniqueFd dial(const std::string& path) {
+  try {
+    return os::connect_seqpacket(path);
+  } catch (const std::system_error& error) {
+    const int code = error.code().value();
+    if (code == ENOENT || code == ECONNREFUSED) return {};
+    if (code == EPROTOTYPE) {
+      throw ConnectionLostError(path + " is not a tensord socket (it is a Unix socket of another type)");
+    }
+    throw ConnectionLostError("cannot connect to " + path + ": " + error.code().message());
   }
-  if (is_served(kSystemSocket, false)) return {kSystemSocket, true};
-  const std::string own = user_socket_path();
-  return {own, is_served(own, true)};
+}
+
+Place locate(const std::string& asked_for) {
+  if (!asked_for.empty()) return {asked_for, dial(asked_for)};
+  if (const char* named = std::getenv("TENSORD_SOCKET"); named != nullptr && *named != '\0') {
+    return {named, dial(named)};
+  }
+  try {
+    if (os::UniqueFd connected = dial(kSystemSocket)) return {kSystemSocket, std::move(connected)};
+  } catch (const ConnectionLostError&) {
+    // A system daemon that is not for this user: he has his own.
+  }
+  std::string own = user_socket_path();
+  os::UniqueFd connected = dial_own(own);
+  return {std::move(own), std::move(connected)};
 }
 
 }  // namespace client

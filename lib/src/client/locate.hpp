@@ -3,11 +3,17 @@
 
 #include <string>
 
+#include "os/unique_fd.hpp"
+
 namespace tensord::client {
+
+// A connected socket; an empty one if nobody listens at `path`. Throws ConnectionLostError if what
+// is there cannot be a tensord's socket, or may not be used.
+[[nodiscard]] os::UniqueFd dial(const std::string& path);
 
 struct Place {
   std::string socket;
-  bool served = false;  // somebody listens there
+  os::UniqueFd connected;  // empty: nobody listens there
 };
 
 // `asked_for`, if not empty; else $TENSORD_SOCKET; else the first default place that is served; else

@@ -41,9 +41,9 @@ protocol::FindReply find(client::Connection& connection, std::string_view name) 
 Store::Store(std::shared_ptr<client::StoreState> state) : state_(std::move(state)) {}
 
 Store Store::connect(const ConnectOptions& options) {
-  const client::Place place = client::locate(options.socket);
-  if (options.start && !place.served) start_daemon(place.socket);
-  return Store(std::make_shared<client::StoreState>(place.socket));
+  client::Place place = client::locate(options.socket);
+  if (options.start && !place.connected) start_daemon(place.socket);
+  return Store(std::make_shared<client::StoreState>(std::move(place.socket), std::move(place.connected)));
 }
 
 const std::string& Store::socket() const { return state_->socket(); }

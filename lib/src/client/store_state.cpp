@@ -2,11 +2,14 @@
 
 #include <utility>
 
+#include "client/locate.hpp"
+
 namespace tensord::client {
 
-StoreState::StoreState(std::string socket) : socket_(std::move(socket)) {
+StoreState::StoreState(std::string socket, os::UniqueFd connected) : socket_(std::move(socket)) {
   const auto no_forks = hold_off_forks();
-  use(Connection::open(socket_, counters_));
+  if (!connected) connected = dial(socket_);
+  use(Connection::open(std::move(connected), socket_, counters_));
 }
 
 void StoreState::use(std::shared_ptr<Connection> connection) {
@@ -19,7 +22,7 @@ std::shared_ptr<Connection> StoreState::reconnect() {
   const auto no_forks = hold_off_forks();
   if (closed_) throw ConnectionLostError("this Store was closed: connect() again");
   if (!held_->frozen()) return held_;  // another thread was faster
-  std::shared_ptr<Connection> fresh = Connection::open(socket_, counters_);
+  std::shared_ptr<Connection> fresh = Connection::open(dial(socket_), socket_, counters_);
   if (fresh->store_id() != held_->store_id()) {
     throw ConnectionLostError("the daemon at " + socket_ +
                               " was replaced by one with another store: connect() again to use that");

@@ -18,7 +18,8 @@ namespace tensord::client {
 
 class StoreState {
  public:
-  explicit StoreState(std::string socket);
+  // Takes over a connected socket; an empty one is dialled.
+  StoreState(std::string socket, os::UniqueFd connected);
 
   // The connection to use now; connects anew after a fork. Throws ConnectionLostError when closed.
   [[nodiscard]] std::shared_ptr<Connection> connection() {

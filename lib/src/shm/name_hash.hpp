@@ -14,9 +14,11 @@ namespace tensord::shm {
 
 namespace detail {
 
+__extension__ using Uint128 = unsigned __int128;
+
 // One multiplication spreads every input bit over 128 bits; folding keeps both halves.
 inline std::uint64_t fold_multiply(std::uint64_t a, std::uint64_t b) {
-  const auto product = static_cast<unsigned __int128>(a) * b;
+  const auto product = static_cast<Uint128>(a) * b;
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 

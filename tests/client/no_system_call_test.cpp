@@ -1,0 +1,70 @@
+// The promise that carries the design: once a segment is mapped, attaching by name makes no system
+// call. The kernel is the judge: under strict seccomp, a process that makes any but read, write and
+// exit is killed on the spot.
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+#include <tensord/store.hpp>
+
+#include "catch.hpp"
+#include "daemon_process.hpp"
+
+using namespace tensord;
+using tensord::test::DaemonProcess;
+using tensord::test::in_child;
+
+namespace {
+
+// In a child: connects, attaches once, gives up system calls, and runs `then`.
+template <class Then>
+int without_system_calls(const DaemonProcess& daemon, Then&& then) {
+  return in_child([&] {
+    const Store store = Store::connect({daemon.socket(), false});
+    (void)store.attach("a/7");
+    (void)store.attach("live/x", Mode::kReadWrite);
+    ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+    const int code = then(store);
+    ::syscall(SYS_exit, code);  // exit_group, which _exit() uses, is not among the allowed
+    return 1;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("attach, reading, copying and dropping views make no system call", "[client]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  for (int i = 0; i < 100; ++i) store.put<float>("a/" + std::to_string(i), std::vector<float>(10, float(i)));
+  store.put<float>("live/x", std::vector<float>(10, 0.0f), {.kind = Kind::kLive});
+
+  const int status = without_system_calls(daemon, [](const Store& own) {
+    char name[] = "a/00";
+    for (int i = 0; i < 10'000; ++i) {
+      const int tensor = 10 + i % 90;
+      name[2] = static_cast<char>('0' + tensor / 10), name[3] = static_cast<char>('0' + tensor % 10);
+      const View view = own.attach(name);
+      const View copy = view;
+      if (copy.as<float>()[9] != float(tensor)) return 2;
+      own.attach("live/x", Mode::kReadWrite).as_mutable<float>()[0] += 1;
+    }
+    return 0;
+  });
+  CHECK(status == 0);
+  CHECK(store.attach("live/x").as<float>()[0] == 10'000);
+}
+
+TEST_CASE("the check above can fail: a question to the daemon is a system call", "[client]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  store.put<float>("a/7", std::vector<float>(10));
+  store.put<float>("live/x", std::vector<float>(10), {.kind = Kind::kLive});
+  const int status = without_system_calls(daemon, [](const Store& own) { return own.contains("a/7") ? 0 : 2; });
+  CHECK(WIFSIGNALED(status));
+  CHECK(WTERMSIG(status) == SIGKILL);
+}
