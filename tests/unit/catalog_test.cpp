@@ -59,8 +59,10 @@ struct Fixture {
 
 TEST_CASE("a slot's word keeps generation and state apart", "[catalog]") {
   constexpr std::uint64_t kLast = (std::uint64_t{1} << 56) - 1;
-  for (const std::uint64_t generation : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x1234'5678'9abc}, kLast}) {
-    for (const auto state : {SlotState::kFree, SlotState::kBuilding, SlotState::kPublished, SlotState::kDying}) {
+  for (const std::uint64_t generation :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x1234'5678'9abc}, kLast}) {
+    for (const auto state :
+         {SlotState::kFree, SlotState::kBuilding, SlotState::kPublished, SlotState::kDying}) {
       const SlotWord word = SlotWord::of(generation, state);
       REQUIRE(word.generation() == generation);
       REQUIRE(word.state() == state);

@@ -67,7 +67,8 @@ class ByteMap {
 
 }  // namespace
 
-TEST_CASE("an allocation is cut from the smallest extent that holds it, the lowest of equal ones", "[space]") {
+TEST_CASE("an allocation is cut from the smallest extent that holds it, the lowest of equal ones",
+          "[space]") {
   ExtentMap map(1000);
   const auto a = map.allocate(100, 1);
   const auto keep_1 = map.allocate(10, 1);

@@ -53,7 +53,8 @@ TEST_CASE("pins of one slot are counted, and leave the others alone", "[ledger]"
 
 TEST_CASE("the ends of chunks, and of the largest ledger, are counters like any other", "[ledger]") {
   Fixture fixture(kMaxSlots);
-  const std::uint32_t slots[] = {0, 1023, 1024, 2047, 64 * 1024 - 1, 64 * 1024, kMaxSlots - 1025, kMaxSlots - 1};
+  const std::uint32_t slots[] = {
+      0, 1023, 1024, 2047, 64 * 1024 - 1, 64 * 1024, kMaxSlots - 1025, kMaxSlots - 1};
   for (const std::uint32_t pinned : slots) {
     CAPTURE(pinned);
     fixture.ledger.pin(pinned);
@@ -105,7 +106,8 @@ TEST_CASE("garbage in a ledger is zero or not zero, and nothing else", "[ledger]
   Fixture fixture(kSlots);
   std::mt19937 random(7);
   for (std::byte& byte : fixture.memory.bytes()) byte = static_cast<std::byte>(random());
-  std::memset(fixture.memory.bytes().data() + offsetof(LedgerHeader, touched), 0xff, sizeof LedgerHeader::touched);
+  std::memset(fixture.memory.bytes().data() + offsetof(LedgerHeader, touched), 0xff,
+              sizeof LedgerHeader::touched);
   fixture.forge_counter(10, 0);
   fixture.forge_counter(11, 0xffff'ffff);
   fixture.forge_counter(12, 0x8000'0000);
@@ -131,6 +133,7 @@ TEST_CASE("random pins agree with plain counters", "[ledger]") {
       }
       REQUIRE(fixture.scanner.pins(slot) == (counters[slot] != 0));
     }
-    for (std::uint32_t slot = 0; slot < kSlots; ++slot) REQUIRE(fixture.scanner.pins(slot) == (counters[slot] != 0));
+    for (std::uint32_t slot = 0; slot < kSlots; ++slot)
+      REQUIRE(fixture.scanner.pins(slot) == (counters[slot] != 0));
   }
 }

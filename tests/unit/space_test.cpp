@@ -130,7 +130,8 @@ TEST_CASE("each shared segment of a pool is twice the last, up to 1 GiB", "[spac
   while (caller.made.size() < 9) (void)caller.placed(kSealed, 4_MiB);
   std::vector<std::uint64_t> sizes;
   for (const SegmentPlan& plan : caller.made) sizes.push_back(plan.size_bytes);
-  CHECK(sizes == std::vector<std::uint64_t>{16_MiB, 32_MiB, 64_MiB, 128_MiB, 256_MiB, 512_MiB, 1_GiB, 1_GiB, 1_GiB});
+  CHECK(sizes ==
+        std::vector<std::uint64_t>{16_MiB, 32_MiB, 64_MiB, 128_MiB, 256_MiB, 512_MiB, 1_GiB, 1_GiB, 1_GiB});
   // Another pool starts small.
   (void)caller.placed(kOtherNamespace, 4_MiB);
   CHECK(caller.made.back().size_bytes == 16_MiB);
@@ -312,14 +313,16 @@ TEST_CASE("a pool whose segments are all gone starts over, small", "[space]") {
 }
 
 TEST_CASE("no size a client can send overflows anything", "[space]") {
-  for (const std::uint64_t limit : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{4096}, 8_GiB, ~std::uint64_t{0}}) {
+  for (const std::uint64_t limit :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{4096}, 8_GiB, ~std::uint64_t{0}}) {
     Caller caller{Space(limit, 0)};
     if (limit >= 8_GiB) (void)caller.placed(kSealed, 1);
     for (int shift = 13; shift < 64; ++shift) {
       for (const std::int64_t delta : {-65, -64, -1, 0, 1, 64, 4096}) {
         const std::uint64_t size_bytes = (std::uint64_t{1} << shift) + static_cast<std::uint64_t>(delta);
         for (const std::uint64_t prefix_bytes : {0, 64}) {
-          const Placement outcome = caller.space.place(prefix_bytes != 0 ? kLive : kSealed, size_bytes, prefix_bytes);
+          const Placement outcome =
+              caller.space.place(prefix_bytes != 0 ? kLive : kSealed, size_bytes, prefix_bytes);
           if (const auto* refused = std::get_if<OutOfSpace>(&outcome)) {
             CHECK(refused->asked_bytes == size_bytes);
           } else if (const auto* needed = std::get_if<NeedsSegment>(&outcome)) {
@@ -464,7 +467,8 @@ TEST_CASE("random use keeps extents apart, pools apart, and the limit", "[space]
     CHECK(figures.largest_free_bytes == limit_bytes);
   }
   // Every outcome was met, often.
-  for (const char* outcome : {"placed", "needs segment", "needs drop", "awaits segment", "out of space", "cancelled"}) {
+  for (const char* outcome :
+       {"placed", "needs segment", "needs drop", "awaits segment", "out of space", "cancelled"}) {
     CAPTURE(outcome);
     CHECK(seen[outcome] >= 10);
   }

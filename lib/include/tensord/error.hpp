@@ -23,7 +23,7 @@ enum class Errc : std::uint32_t {
   kConnectionLost = 7,    // the daemon is gone, or never was there
   kVersionMismatch = 8,   // the daemon speaks another protocol or layout
   kLimitReached = 9,      // a limit other than space: connections, dimensions
-  kWouldCopy = 10,        // `copy=False`, and only a copy could do it
+  kWouldCopy = 10,        // only a copy could do it, and none was asked for
   kTimeout = 11,          // nobody answered in time
   kInternal = 12,         // a fault of ours, or of the system: the text has the details
 };

@@ -102,7 +102,7 @@ inline void require_plain_bytes(std::string_view name, const torch::Tensor& tens
 
 // The tensor's bytes as a torch::Tensor, without a copy.
 // Live, "r+": the shared bytes; writes are seen by every process.
-// Live, "r": throws PermissionDeniedError, for torch knows no read-only tensors.
+// Live, "r": throws WouldCopyError, for torch knows no read-only tensors.
 // Sealed: a private, copy-on-write mapping of the shared bytes, made anew by each call; what is
 // written to it stays in the returned tensor and reaches nobody else.
 [[nodiscard]] inline torch::Tensor as_torch(const View& view) {
@@ -115,7 +115,7 @@ inline void require_plain_bytes(std::string_view name, const torch::Tensor& tens
     return torch::from_blob(data, shape, strides, [mapping = std::move(mapping)](void*) {}, options);
   }
   if (view.mode() != Mode::kReadWrite) {
-    throw PermissionDeniedError("as_torch(\"" + std::string(view.name()) +
+    throw WouldCopyError("as_torch(\"" + std::string(view.name()) +
                                 "\"): a live tensor attached \"r\" cannot become a torch::Tensor, because torch knows "
                                 "no read-only tensors; attach it with Mode::kReadWrite, or call clone_to_torch(view)");
   }
