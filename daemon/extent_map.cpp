@@ -106,7 +106,9 @@ void ExtentMap::free(std::uint64_t offset, std::uint64_t size_bytes) {
   insert(start, end - start);
 }
 
-std::uint64_t ExtentMap::largest_free_bytes() const { return by_size_.empty() ? 0 : by_size_.rbegin()->first; }
+std::uint64_t ExtentMap::largest_free_bytes() const {
+  return by_size_.empty() ? 0 : by_size_.rbegin()->first;
+}
 
 void ExtentMap::insert(std::uint64_t offset, std::uint64_t size_bytes) {
   by_offset_.emplace(offset, size_bytes);

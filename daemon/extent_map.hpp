@@ -52,8 +52,8 @@ class ExtentMap {
   void insert(std::uint64_t offset, std::uint64_t size_bytes);
   void erase(std::map<std::uint64_t, std::uint64_t>::iterator extent);
 
-  std::map<std::uint64_t, std::uint64_t> by_offset_;             // offset -> size
-  std::set<std::pair<std::uint64_t, std::uint64_t>> by_size_;    // (size, offset) of the same
+  std::map<std::uint64_t, std::uint64_t> by_offset_;           // offset -> size
+  std::set<std::pair<std::uint64_t, std::uint64_t>> by_size_;  // (size, offset) of the same
   std::uint64_t size_bytes_;
   std::uint64_t free_bytes_ = 0;
 };

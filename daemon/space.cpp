@@ -74,11 +74,13 @@ Placement Space::place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix
 bool Space::place_in_pool(PoolState& pool, const Need& need, Placed& placed) {
   std::optional<ExtentMap::Fit> best;
   SegmentId best_id = 0;
-  for (auto at = pool.by_largest_free.lower_bound({need.extent_bytes, 0}); at != pool.by_largest_free.end(); ++at) {
+  for (auto at = pool.by_largest_free.lower_bound({need.extent_bytes, 0}); at != pool.by_largest_free.end();
+       ++at) {
     const SegmentId id = at->second;
     const auto fit = segments_.at(id).extents.find(need.extent_bytes, need.alignment, need.prefix_bytes);
     if (!fit) continue;
-    if (!best || fit->hole_bytes < best->hole_bytes || (fit->hole_bytes == best->hole_bytes && id < best_id)) {
+    if (!best || fit->hole_bytes < best->hole_bytes ||
+        (fit->hole_bytes == best->hole_bytes && id < best_id)) {
       best = fit;
       best_id = id;
     }
@@ -95,13 +97,15 @@ bool Space::free(const Extent& extent) {
   const auto found = segments_.find(extent.segment);
   assert(found != segments_.end() && "freeing in a segment that does not exist");
   Segment& segment = found->second;
-  change(extent.segment, segment, [&](ExtentMap& extents) { extents.free(extent.offset, extent.size_bytes); });
+  change(extent.segment, segment,
+         [&](ExtentMap& extents) { extents.free(extent.offset, extent.size_bytes); });
   used_bytes_ -= extent.size_bytes;
   return segment.extents.empty();
 }
 
 void Space::reserve_begin(const SegmentPlan& plan) {
-  assert(plan.size_bytes > 0 && plan.size_bytes <= room_bytes() && "a plan that place() did not make just now");
+  assert(plan.size_bytes > 0 && plan.size_bytes <= room_bytes() &&
+         "a plan that place() did not make just now");
   PoolState& pool = pools_[plan.pool];
   pending_bytes_ += plan.size_bytes;
   ++pool.pending;
@@ -139,7 +143,8 @@ void Space::add_segment(SegmentId id, const SegmentPlan& plan) {
 }
 
 std::vector<SegmentId> Space::surplus() const {
-  return warm_bytes_ > keep_warm_bytes_ ? choose_empty(warm_bytes_ - keep_warm_bytes_) : std::vector<SegmentId>{};
+  return warm_bytes_ > keep_warm_bytes_ ? choose_empty(warm_bytes_ - keep_warm_bytes_)
+                                        : std::vector<SegmentId>{};
 }
 
 std::vector<SegmentId> Space::droppable() const {
@@ -168,7 +173,8 @@ std::vector<SegmentId> Space::choose_empty(std::uint64_t bytes) const {
 
 void Space::drop(SegmentId id) {
   const auto found = segments_.find(id);
-  assert(found != segments_.end() && found->second.extents.empty() && "dropping a segment that holds tensors");
+  assert(found != segments_.end() && found->second.extents.empty() &&
+         "dropping a segment that holds tensors");
   const Pool pool = found->second.pool;
   const std::uint64_t size_bytes = found->second.extents.size_bytes();
   empty_.erase({size_bytes, found->second.empty_since, id});

@@ -75,7 +75,7 @@ struct SegmentPlan {
 };
 
 struct Placed {
-  Extent extent;                  // for free(), later
+  Extent extent;                   // for free(), later
   std::uint64_t offset_bytes = 0;  // of the first element, from the start of the segment
 };
 struct NeedsSegment {

@@ -48,7 +48,7 @@ struct SharedMemory {
 
 // ---- the client ---------------------------------------------------------------------------------
 
-enum class Step { kFound, kPinned, kChecked };         // where a test may come between
+enum class Step { kFound, kPinned, kChecked };       // where a test may come between
 enum class Skip { kNothing, kCheck, kSecondCheck };  // what a broken client leaves out
 
 struct MiniView {
@@ -139,20 +139,24 @@ class MiniClient {
 
 class MiniDaemon {
  public:
-  explicit MiniDaemon(SharedMemory& memory) : memory_(memory), catalog_(memory.catalog.bytes(), kSlots, kSeed, {}) {
+  explicit MiniDaemon(SharedMemory& memory)
+      : memory_(memory), catalog_(memory.catalog.bytes(), kSlots, kSeed, {}) {
     for (std::uint32_t index = kSlots; index-- > 0;) free_slots_.push_back(index);
     for (std::uint32_t segment = 1; segment <= kSegments; ++segment) {
       for (std::uint32_t region = 0; region < kRegions; ++region) free_regions_[segment].push_back(region);
     }
   }
 
-  void accept(MiniClient& client) { clients_.push_back({&client, {client.ledger_memory_.bytes(), kSlots}, {}}); }
+  void accept(MiniClient& client) {
+    clients_.push_back({&client, {client.ledger_memory_.bytes(), kSlots}, {}});
+  }
 
   // Answers requests for grants, and looks again at what a nudge names. There is no sweep.
   void serve() {
     for (Client& client : clients_) {
       for (std::uint32_t segment = 1; segment <= kSegments; ++segment) {
-        if (client.line().wants_grant[segment].exchange(false, std::memory_order_relaxed)) grant(client, segment);
+        if (client.line().wants_grant[segment].exchange(false, std::memory_order_relaxed))
+          grant(client, segment);
       }
       for (std::uint32_t index = 0; index < kSlots; ++index) {
         if (client.line().nudged[index].exchange(false, std::memory_order_relaxed) && tensors_[index].dying) {

@@ -139,7 +139,8 @@ TEST_CASE("a client that does not look at the word after its pin is caught", "[c
   SECTION("the right one finds nothing") { CHECK_FALSE(client.attach("x", delete_before_pin)); }
 }
 
-TEST_CASE("a client that does not look at the word again once the segment is granted is caught", "[concurrency]") {
+TEST_CASE("a client that does not look at the word again once the segment is granted is caught",
+          "[concurrency]") {
   SharedMemory memory;
   MiniDaemon daemon(memory);
   MiniClient client(memory);

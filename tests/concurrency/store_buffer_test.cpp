@@ -98,7 +98,8 @@ Sightings meet(Pin&& pin) {
   Ledger ledger = Ledger::open(memory.bytes(), kSlots).value();
   const LedgerScanner scanner(memory.bytes(), kSlots);
   auto& touched = reinterpret_cast<LedgerHeader*>(memory.bytes().data())->touched[0];
-  auto* counters = reinterpret_cast<std::atomic<std::uint32_t>*>(memory.bytes().data() + kLedgerCountersOffset);
+  auto* counters =
+      reinterpret_cast<std::atomic<std::uint32_t>*>(memory.bytes().data() + kLedgerCountersOffset);
   const auto slot = std::make_unique<Slot>();
 
   std::vector<std::uint8_t> client_saw(kRounds), daemon_saw(kRounds);
@@ -143,9 +144,9 @@ Sightings meet(Pin&& pin) {
 }
 
 std::string to_string(const Sightings& seen) {
-  return std::to_string(kRounds) + " rounds: only the client saw the other " + std::to_string(seen.client_saw_mark) +
-         ", only the daemon " + std::to_string(seen.daemon_saw_pin) + ", both " + std::to_string(seen.both) +
-         ", neither " + std::to_string(seen.neither);
+  return std::to_string(kRounds) + " rounds: only the client saw the other " +
+         std::to_string(seen.client_saw_mark) + ", only the daemon " + std::to_string(seen.daemon_saw_pin) +
+         ", both " + std::to_string(seen.both) + ", neither " + std::to_string(seen.neither);
 }
 
 }  // namespace

@@ -14,7 +14,8 @@ class ZeroedMemory {
  public:
   explicit ZeroedMemory(std::size_t size_bytes)
       : size_bytes_(size_bytes),
-        start_(::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
+        start_(::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {
     if (start_ == MAP_FAILED) throw std::bad_alloc();
   }
   ZeroedMemory(const ZeroedMemory&) = delete;
