@@ -1,0 +1,87 @@
+# A thin face over CMake presets and pip: every line here can be typed by hand.
+#
+#   make setup    once; installs what is missing (scripts/setup)
+#   make test     all tests       make demo    the digits job       make bench   the benchmarks
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := $(CURDIR)/.venv
+# The tools that scripts/setup put there: cmake, ninja, ctest, pytest.
+export VIRTUAL_ENV := $(VENV)
+export PATH := $(VENV)/bin:$(PATH)
+
+say = @printf '\n== %s ==\n'
+
+.PHONY: help setup build test demo bench format clean
+.NOTPARALLEL:
+
+help:
+	@echo 'tensord: named tensors in shared memory. Targets:'
+	@echo '  make demo     three processes, one model in shared memory: the example in examples/digits'
+	@echo '  make test     build and run every test: C++ (also under the sanitizers) and Python'
+	@echo '  make bench    the benchmarks, beside their peers, as a table and as JSON'
+	@echo '  make build    the library, daemon, tools and C++ tests, in build/dev'
+	@echo '  make setup    install what is missing: Debian packages, and .venv with PyTorch'
+	@echo '  make format   clang-format over the C++ sources'
+	@echo '  make clean    remove build/ (not .venv)'
+
+setup:
+	@scripts/setup
+
+build: setup
+	$(say) 'building the C++ side: build/dev'
+	@cmake --preset dev
+	@cmake --build --preset dev
+
+# The wheel, as a user gets it from `pip install .`, in the virtual environment. Made again only when
+# something that goes into it has changed; without the network, from what scripts/setup installed.
+WHEEL_STAMP := .venv/tensord-wheel.stamp
+WHEEL_SOURCES := CMakeLists.txt pyproject.toml README.md $(shell find cmake lib daemon tools python \
+	-type f -not -path '*/__pycache__/*' -not -path '*/.*')
+
+.PHONY: wheel
+wheel: setup
+	@$(MAKE) --no-print-directory $(WHEEL_STAMP)
+
+$(WHEEL_STAMP): $(WHEEL_SOURCES)
+	$(say) 'building and installing the Python package: .venv'
+	@python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps --force-reinstall . \
+	  --config-settings=cmake.define.CMAKE_COMPILE_WARNING_AS_ERROR=ON
+	@touch $@
+
+test: build wheel
+	$(say) 'C++ tests: build/dev'
+	@ctest --preset dev
+	$(say) 'Python tests: tests/python, against the installed package'
+	@python -m pytest -q
+	$(say) 'C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer: build/asan'
+	@cmake --preset asan
+	@cmake --build --preset asan
+	@ctest --preset asan
+	$(say) 'concurrency tests under ThreadSanitizer: build/tsan'
+	@cmake --preset tsan
+	@cmake --build --preset tsan
+	@ctest --preset tsan
+	$(say) 'all tests passed'
+
+demo: wheel
+	$(say) 'building the C++ training job: build/dev'
+	@cmake --preset dev
+	@cmake --build --preset dev --target digits_trainer
+	$(say) 'the digits job: NumPy, C++ and PyTorch processes share one store'
+	@python examples/digits/run --trainer build/dev/examples/digits/trainer
+
+bench: wheel
+	$(say) 'building the benchmarks: build/bench'
+	@cmake --preset bench
+	@cmake --build --preset bench
+	$(say) 'benchmarks'
+	@python benchmarks/run
+
+format:
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
+
+clean:
+	rm -rf build
