@@ -61,7 +61,7 @@ TEST_CASE("what was put is what is attached, for every dtype and shape", "[clien
       REQUIRE(view.size_bytes() == bytes.size());
       CHECK(view.data() != nullptr);
       CHECK(reinterpret_cast<std::uintptr_t>(view.data()) % 64 == 0);
-      CHECK(std::memcmp(view.data(), bytes.data(), bytes.size()) == 0);
+      CHECK(std::equal(bytes.begin(), bytes.end(), reinterpret_cast<const unsigned char*>(view.data())));
     }
   }
 }
