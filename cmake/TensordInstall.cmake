@@ -25,14 +25,19 @@ endif()
 install(TARGETS ${programs} COMPONENT tensord)
 
 # Units go to lib/, never to lib64/ or lib/<triplet>: that is where systemd looks below a prefix.
+# They are made while installing, because `cmake --install --prefix` chooses where the program lies.
 foreach(manager IN ITEMS system user)
   set(source "${PROJECT_SOURCE_DIR}/systemd")
   if(manager STREQUAL "user")
-    set(source "${source}/user")
+    string(APPEND source "/user")
   endif()
-  configure_file("${source}/tensord.service.in" "systemd/${manager}/tensord.service" @ONLY)
-  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/systemd/${manager}/tensord.service" "${source}/tensord.socket"
-    DESTINATION "lib/systemd/${manager}" COMPONENT tensord)
+  set(made "${CMAKE_CURRENT_BINARY_DIR}/systemd/${manager}/tensord.service")
+  install(CODE "
+    cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_PREFIX OUTPUT_VARIABLE prefix)
+    cmake_path(APPEND prefix \"${CMAKE_INSTALL_BINDIR}\" tensord OUTPUT_VARIABLE TENSORD_PROGRAM)
+    configure_file(\"${source}/tensord.service.in\" \"${made}\" @ONLY)"
+    COMPONENT tensord)
+  install(FILES "${made}" "${source}/tensord.socket" DESTINATION "lib/systemd/${manager}" COMPONENT tensord)
 endforeach()
 
 if(TENSORD_BUILD_PYTHON)
