@@ -89,9 +89,6 @@ ArrayInput from_torch(py::handle tensor) {
     throw UnsupportedTypeError("tensord holds dense tensors; this one has layout " + layout +
                                ": put tensor.to_dense(), or its parts under names of their own");
   }
-  if (tensor.attr("is_quantized").cast<bool>()) {
-    refuse_dtype("quantized tensors", "put tensor.int_repr() and keep scale and zero point beside it");
-  }
   if (tensor.attr("device").attr("type").cast<std::string>() != "cpu") {
     throw UnsupportedTypeError("tensord holds tensors of the CPU; this one lies on " +
                                py::str(tensor.attr("device")).cast<std::string>() + ": put tensor.cpu()");

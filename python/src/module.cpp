@@ -1,6 +1,8 @@
 // tensord._core: the binding of the C++ library. What users import is the package around it.
 #include <pybind11/pybind11.h>
 
+#include <tensord/version.hpp>
+
 #include "build.hpp"
 #include "errors.hpp"
 #include "interrupt.hpp"
@@ -14,7 +16,7 @@ PYBIND11_MODULE(_core, module) {
   pybind11::options options;
   options.disable_function_signatures();
   module.doc() = "The binding of the C++ library; import tensord instead.";
-  module.attr("__version__") = TENSORD_VERSION;
+  module.attr("__version__") = tensord::kVersion;
 
   python::register_errors();
   python::register_lease();

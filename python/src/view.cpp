@@ -218,7 +218,10 @@ int get_buffer(PyObject* self, Py_buffer* buffer, int flags) {
   }
 }
 
-void add_buffer_protocol(PyHeapTypeObject* type) { type->as_buffer.bf_getbuffer = get_buffer; }
+void add_buffer_protocol(PyHeapTypeObject* type) {
+  type->as_buffer.bf_getbuffer = get_buffer;
+  type->ht_type.tp_as_buffer = &type->as_buffer;
+}
 
 }  // namespace
 

@@ -1,0 +1,73 @@
+"""A daemon of the test's own, which ends with the test."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import tensord
+
+_PR_SET_PDEATHSIG = 1
+
+
+def program():
+    """The daemon under test: $TENSORD_DAEMON, or the one that came with the installed package."""
+    named = os.environ.get("TENSORD_DAEMON")
+    if named:
+        return named
+    packaged = Path(tensord.__file__).parent / "bin" / "tensord"
+    found = str(packaged) if packaged.exists() else shutil.which("tensord")
+    if not found:
+        raise RuntimeError("no tensord daemon to test: pip install this project, or name one in TENSORD_DAEMON")
+    return found
+
+
+def eventually(condition, patience_s=20.0):
+    """Whether `condition` becomes true; how soon does not matter."""
+    end = time.monotonic() + patience_s
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def _die_with_the_tests():
+    # Also when pytest itself is killed, no daemon of its tests runs on.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class RunningDaemon:
+    def __init__(self, directory, *options):
+        self.socket = str(Path(directory) / "tensord.sock")
+        self.log_path = Path(directory) / "tensord.log"
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                [program(), "--socket", self.socket, "--log-level", "info", *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_the_tests,
+            )
+        if not eventually(lambda: os.path.exists(self.socket) or self.process.poll() is not None):
+            raise RuntimeError("the daemon did not come up: " + self.log())
+        if self.process.poll() is not None:
+            raise RuntimeError("the daemon ended at once: " + self.log())
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log(self):
+        return self.log_path.read_text()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
