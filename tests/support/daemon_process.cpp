@@ -1,7 +1,9 @@
 #include "daemon_process.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,13 +17,20 @@
 
 namespace tensord::test {
 
-DaemonProcess::DaemonProcess(std::vector<std::string> arguments) {
+bool become_user(uid_t uid, gid_t gid) {
+  return ::setgroups(0, nullptr) == 0 && ::setresgid(gid, gid, gid) == 0 && ::setresuid(uid, uid, uid) == 0;
+}
+
+DaemonProcess::DaemonProcess(std::vector<std::string> arguments, std::optional<uid_t> uid) {
   const char* program = std::getenv("TENSORD_DAEMON");
   if (program == nullptr) throw std::runtime_error("TENSORD_DAEMON does not name the daemon under test");
   std::string pattern = std::filesystem::temp_directory_path() / "tensord-test-XXXXXX";
   if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
   directory_ = pattern;
   socket_ = directory_ / "tensord.sock";
+  if (uid && (::chown(directory_.c_str(), *uid, *uid) != 0 || ::chmod(directory_.c_str(), 0711) != 0)) {
+    throw std::runtime_error("the directory of the daemon's socket cannot be given to another user");
+  }
 
   arguments.insert(arguments.begin(), {program, "--socket", socket_});
   std::vector<char*> words;
@@ -30,12 +39,15 @@ DaemonProcess::DaemonProcess(std::vector<std::string> arguments) {
   const std::string log = directory_ / "log";
   pid_ = ::fork();
   if (pid_ == 0) {
-    // Also when the test itself is killed, nothing of it runs on.
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     ::dup2(fd, STDERR_FILENO);
     ::close(fd);
-    ::execv(program, words.data());
+    // Opened before the uid changes: the build may lie where only this user can go.
+    const int executable = ::open(program, O_PATH | O_CLOEXEC);
+    if (uid && !become_user(*uid, *uid)) ::_exit(126);
+    // Also when the test itself is killed, nothing of it runs on. (Another uid would undo this.)
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::fexecve(executable, words.data(), environ);
     ::_exit(127);
   }
   const auto serves = [this] { return static_cast<bool>(client::dial(socket_)); };

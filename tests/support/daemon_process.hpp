@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,9 @@ namespace tensord::test {
 
 class DaemonProcess {
  public:
-  explicit DaemonProcess(std::vector<std::string> arguments = {});
+  // With a uid: a process of that user (and of the group with the same number), which users of the
+  // machine can reach. Only root can start one.
+  explicit DaemonProcess(std::vector<std::string> arguments = {}, std::optional<uid_t> uid = std::nullopt);
   DaemonProcess(const DaemonProcess&) = delete;
   DaemonProcess& operator=(const DaemonProcess&) = delete;
   ~DaemonProcess();  // SIGTERM, then waits
@@ -35,6 +38,9 @@ class DaemonProcess {
   std::string socket_;
   pid_t pid_ = -1;
 };
+
+// Gives up root for good; false if this process may not, or the uid means nothing in its namespace.
+bool become_user(uid_t uid, gid_t gid);
 
 // Waits until `condition()` holds; false if it does not within 20 s, which no working machine takes.
 template <class Condition>
