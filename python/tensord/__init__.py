@@ -71,3 +71,7 @@ Store.items = _Mapping.items
 _daemon = _Path(__file__).parent / "bin" / "tensord"
 if _daemon.exists():
     _core.set_daemon_path(str(_daemon))
+
+for _class in (Build, Store, View):
+    _class.__module__ = "tensord"  # what users call them
+del _class

@@ -42,6 +42,16 @@ def test_connect_starts_a_daemon_when_none_is_running(place, monkeypatch):
         assert again.stats().daemon_pid == pid and list(again) == ["a"]
 
 
+def test_the_package_starts_the_daemon_that_came_with_it(place, monkeypatch):
+    packaged = Path(tensord.__file__).parent / "bin" / "tensord"
+    if not packaged.exists():
+        pytest.skip("this tensord comes from a build tree, which has no daemon inside the package")
+    monkeypatch.delenv("TENSORD_DAEMON")
+    with tensord.connect(place) as store:
+        command = Path(f"/proc/{store.stats().daemon_pid}/cmdline").read_bytes().split(b"\0")
+    assert command[0] == os.fsencode(packaged)
+
+
 def test_a_daemon_outlives_the_process_that_started_it(place):
     done = run_python(place, """tensord.connect().put("left", [1, 2])""")
     assert done.returncode == 0, done.stderr
