@@ -54,6 +54,12 @@ class ByteMap {
     return best;
   }
 
+  [[nodiscard]] std::size_t holes_of_at_least(std::uint64_t size_bytes) const {
+    const std::vector<Hole> all = holes();
+    return static_cast<std::size_t>(
+        std::count_if(all.begin(), all.end(), [&](Hole hole) { return hole.size_bytes >= size_bytes; }));
+  }
+
   void set(std::uint64_t offset, std::uint64_t size_bytes, bool taken) {
     for (std::uint64_t at = offset; at < offset + size_bytes; ++at) {
       REQUIRE(taken_[at] != taken);
@@ -177,7 +183,7 @@ TEST_CASE("random use agrees with one flag per byte", "[space]") {
   constexpr std::uint64_t kSizeBytes = 4096;
   constexpr int kSteps = 600;
   const std::uint64_t alignments[] = {1, 8, 64, 256};
-  for (const unsigned seed : {1u, 2u, 3u, 4u, 5u}) {
+  for (unsigned seed = 1; seed <= 40; ++seed) {
     CAPTURE(seed);
     std::mt19937 random(seed);
     ExtentMap map(kSizeBytes);
@@ -190,12 +196,19 @@ TEST_CASE("random use agrees with one flag per byte", "[space]") {
     for (int step = 0; step < kSteps; ++step) {
       CAPTURE(step);
       if (taken.empty() || random() % 5 < 3) {
-        const std::uint64_t size_bytes = 1 + random() % (random() % 4 == 0 ? 900 : 120);
+        // One draw a statement: the order within one is the compiler's choice, and so would be the test.
+        const std::uint64_t largest_size = random() % 4 == 0 ? 900 : 120;
+        const std::uint64_t size_bytes = 1 + random() % largest_size;
         const std::uint64_t alignment = alignments[random() % 4];
         const std::uint64_t prefix_bytes = random() % 2 * 64;
         const auto expected = model.best_fit(size_bytes, alignment, prefix_bytes);
         const auto offset = map.allocate(size_bytes, alignment, prefix_bytes);
-        REQUIRE(offset == expected);
+        REQUIRE(offset.has_value() == expected.has_value());
+        if (offset != expected) {
+          // Past kMaxMisfits extents that only their alignment spoils, any that fits will do.
+          REQUIRE(model.holes_of_at_least(size_bytes) > 32);
+          REQUIRE((*offset + prefix_bytes) % alignment == 0);
+        }
         if (offset) {
           model.set(*offset, size_bytes, true);
           taken.push_back({*offset, size_bytes});
