@@ -13,6 +13,7 @@
 #include "elements.hpp"
 #include "errors.hpp"
 #include "numpy_array.hpp"
+#include "shape_tuple.hpp"
 #include "view.hpp"
 
 namespace py = pybind11;
@@ -30,13 +31,12 @@ bool is_instance_of(py::handle object, const char* module, const char* name) {
   return py::hasattr(found, name) && py::isinstance(object, found.attr(name));
 }
 
-[[noreturn]] void refuse_layout(std::span<const std::int64_t> shape, const std::string& strides,
+// `strides` with their unit, as NumPy counts bytes and torch elements.
+[[noreturn]] void refuse_layout(std::span<const std::int64_t> shape, py::handle strides, const char* unit,
                                 const char* advice) {
-  std::string text = "the elements are not C-contiguous (shape ";
-  text += "(";
-  for (const std::int64_t length : shape) text += std::to_string(length) + ",";
-  text += "), strides " + strides + "): put " + advice + " instead";
-  throw InvalidArgumentError(text);
+  throw InvalidArgumentError(
+      "the elements are not C-contiguous (shape " + py::str(shape_tuple(shape)).cast<std::string>() +
+      ", strides " + py::str(strides).cast<std::string>() + ' ' + unit + "): put " + advice + " instead");
 }
 
 ArrayInput from_numpy(py::handle handle) {
@@ -50,8 +50,7 @@ ArrayInput from_numpy(py::handle handle) {
   input.dtype = dtype_from_numpy(array.dtype());
   input.shape.assign(array.shape(), array.shape() + array.ndim());
   if ((array.flags() & py::array::c_style) == 0) {
-    refuse_layout(input.shape, py::str(array.attr("strides")).cast<std::string>() + " bytes",
-                  "numpy.ascontiguousarray(array)");
+    refuse_layout(input.shape, array.attr("strides"), "bytes", "numpy.ascontiguousarray(array)");
   }
   input.data = static_cast<const std::byte*>(array.data());
   input.owner = array;
@@ -73,9 +72,7 @@ ArrayInput from_dlpack(py::handle producer, const char* advice) {
   if (tensor.strides != nullptr) {
     const std::span<const std::int64_t> strides(tensor.strides, static_cast<std::size_t>(tensor.ndim));
     if (!is_c_contiguous(input.shape, strides)) {
-      std::string text = "(";
-      for (const std::int64_t stride : strides) text += std::to_string(stride) + ",";
-      refuse_layout(input.shape, text + ") elements", advice);
+      refuse_layout(input.shape, shape_tuple(strides), "elements", advice);
     }
   }
   input.data = static_cast<const std::byte*>(tensor.data) + tensor.byte_offset;
@@ -111,7 +108,7 @@ ArrayInput from_view(const PyView& view) {
   input.dtype = elements.dtype;
   input.shape.assign(elements.shape.begin(), elements.shape.end());
   if (!is_c_contiguous(elements.shape, elements.strides)) {
-    refuse_layout(input.shape, py::str(view.strides()).cast<std::string>() + " elements", "view.clone()");
+    refuse_layout(input.shape, view.strides(), "elements", "view.clone()");
   }
   input.data = elements.data;
   input.owner = view.lease();

@@ -1,6 +1,7 @@
 #include "records.hpp"
 
 #include "dtypes.hpp"
+#include "shape_tuple.hpp"
 
 namespace py = pybind11;
 
@@ -16,13 +17,11 @@ py::object to_record(const Location& location) {
 }
 
 py::object to_record(const TensorInfo& info) {
-  py::tuple shape(info.shape.size());
-  for (std::size_t i = 0; i < info.shape.size(); ++i) shape[i] = py::int_(info.shape[i]);
   using py::arg;
   return record("TensorInfo")(arg("name") = info.name, arg("dtype") = dtype_str(info.dtype),
                               arg("kind") = info.kind == Kind::kLive ? "live" : "sealed",
                               arg("lifetime") = info.lifetime == Lifetime::kClient ? "client" : "store",
-                              arg("shape") = shape, arg("nbytes") = info.size_bytes,
+                              arg("shape") = shape_tuple(info.shape), arg("nbytes") = info.size_bytes,
                               arg("owner_uid") = info.owner_uid,
                               arg("created_unix_ns") = info.created_unix_ns);
 }

@@ -16,17 +16,12 @@
 #include "errors.hpp"
 #include "numpy_array.hpp"
 #include "records.hpp"
+#include "shape_tuple.hpp"
 
 namespace py = pybind11;
 
 namespace tensord::python {
 namespace {
-
-py::tuple to_tuple(std::span<const std::int64_t> values) {
-  py::tuple tuple(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) tuple[i] = py::int_(values[i]);
-  return tuple;
-}
 
 std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
 
@@ -191,8 +186,8 @@ const char* PyView::kind() const {
 }
 
 const char* PyView::mode() const { return elements().writable ? "r+" : "r"; }
-py::tuple PyView::shape() const { return to_tuple(elements().shape); }
-py::tuple PyView::strides() const { return to_tuple(elements().strides); }
+py::tuple PyView::shape() const { return shape_tuple(elements().shape); }
+py::tuple PyView::strides() const { return shape_tuple(elements().strides); }
 std::int64_t PyView::size() const { return count_elements(elements().shape); }
 Location PyView::location() const { return published().location(); }
 
