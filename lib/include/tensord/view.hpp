@@ -16,6 +16,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include <tensord/dtype.hpp>
 #include <tensord/error.hpp>
@@ -29,7 +30,7 @@ namespace shm {
 struct Slot;
 }
 
-inline constexpr int kMaxDims = 16;              // dimensions of a tensor, at most
+inline constexpr int kMaxDims = 16;               // dimensions of a tensor, at most
 inline constexpr std::size_t kMaxNameSize = 255;  // bytes of a name, at most (UTF-8)
 
 // Sealed: its bytes never change after publication. Live: writers change them in place.
@@ -51,9 +52,16 @@ class View {
  public:
   View() noexcept = default;  // empty; only reset(), assignment and operator bool are allowed
   View(const View& other);    // one more pin
-  View(View&& other) noexcept;
+  View(View&& other) noexcept
+      : connection_(std::move(other.connection_)),
+        slot_(std::exchange(other.slot_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        index_(other.index_),
+        mode_(other.mode_) {}
   View& operator=(View other) noexcept;
-  ~View();
+  ~View() {
+    if (slot_ != nullptr) reset();
+  }
 
   [[nodiscard]] explicit operator bool() const noexcept { return slot_ != nullptr; }
   void reset() noexcept;

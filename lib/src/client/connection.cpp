@@ -2,8 +2,8 @@
 // our ledger, and only then read the slot's word. If it says Published, and the segment is one that
 // was granted to us, the daemon cannot have looked at our ledger before the pin was there
 // (shm/slot.hpp, [pin], [mark], [granted]), so everything in the slot stands still until we let go.
-// If it says anything else, or the name differs, the pin is taken back and nothing was read. The daemon is asked when shared memory has no answer: it alone
-// can say that a name does not exist.
+// If it says anything else, or the name differs, the pin is taken back and nothing was read. The daemon is
+// asked when shared memory has no answer: it alone can say that a name does not exist.
 #include "client/connection.hpp"
 
 #include <poll.h>
@@ -70,7 +70,8 @@ void Connection::say_hello() {
   pollfd readable{socket_.get(), POLLIN, 0};
   const auto deadline = std::chrono::steady_clock::now() + kHelloTimeout;
   for (;;) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     const int ready = ::poll(&readable, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
     if (ready > 0) break;
     if (ready == 0) {
@@ -85,7 +86,8 @@ void Connection::say_hello() {
   std::array<std::byte, protocol::kMaxMessageBytes> buffer;
   os::Received received = os::receive_message(socket_.get(), buffer, 2);
   const auto not_ours = [&] {
-    return ConnectionLostError(path_ + " is not a tensord socket: what listens there does not speak its protocol");
+    return ConnectionLostError(path_ +
+                               " is not a tensord socket: what listens there does not speak its protocol");
   };
   protocol::ReplyHeader header;
   if (received.size_bytes == 0) lost("it hung up instead of answering");
@@ -114,8 +116,9 @@ void Connection::say_hello() {
   const auto catalog = shm::CatalogReader::open(
       {static_cast<const std::byte*>(catalog_region_.get_address()), catalog_region_.get_size()});
   if (!catalog) throw ConnectionLostError("the daemon at " + path_ + " sent a catalog of another layout");
-  const auto ledger = shm::Ledger::open(
-      {static_cast<std::byte*>(ledger_region_.get_address()), ledger_region_.get_size()}, catalog->slot_count());
+  const auto ledger =
+      shm::Ledger::open({static_cast<std::byte*>(ledger_region_.get_address()), ledger_region_.get_size()},
+                        catalog->slot_count());
   if (!ledger) throw ConnectionLostError("the daemon at " + path_ + " sent a ledger of another layout");
   catalog_ = *catalog;
   ledger_ = *ledger;
@@ -125,74 +128,76 @@ void Connection::say_hello() {
 
 // ---- the fast road ----------------------------------------------------------------------------
 
-View Connection::try_slot(std::shared_ptr<Connection>& self, std::uint32_t index, std::string_view name, Mode mode) {
-  Connection& connection = *self;
-  const shm::Slot& slot = connection.catalog_.slot(index);
+std::byte* Connection::try_slot(std::uint32_t index, std::string_view name, Mode mode) {
+  const shm::Slot& slot = catalog_.slot(index);
   // The pin is a full barrier; what it will reveal is fetched while it takes effect.
   __builtin_prefetch(&slot);
   __builtin_prefetch(slot.name);
 
-  const std::uint32_t views_before = connection.ledger_.pin(index);
+  const std::uint32_t views_before = ledger_.pin(index);
   crash_point("attach.pinned");
   const shm::SlotWord word = slot.load_word();
   const bool writable = mode == Mode::kReadWrite;
   const Segment* segment = nullptr;
   std::byte* base = nullptr;
   if (word.state() == shm::SlotState::kPublished) {
-    segment = connection.segments_.find(slot.segment.load(std::memory_order_acquire));
+    segment = segments_.find(slot.segment.load(std::memory_order_acquire));
     if (segment != nullptr) base = segment->base(writable);
   }
   // [granted] The segment is mapped, so our pin counts, so from here on the slot stands still: if it
   // is still the tensor whose segment we read.
   if (base == nullptr || slot.load_word() != word || slot.name_size != name.size() ||
       std::memcmp(slot.name, name.data(), name.size()) != 0) {
-    connection.release(index);
-    return {};
+    release(index);
+    return nullptr;
   }
-  try {
-    if (views_before >= shm::kMaxPinsPerSlot) {
-      throw LimitReachedError("this connection holds " + std::to_string(views_before) + " views of " + quoted(name) +
-                              ", which is the limit: drop some");
-    }
-    if (writable && slot.kind != static_cast<std::uint8_t>(Kind::kLive)) {
-      throw PermissionDeniedError("the tensor " + quoted(name) +
-                                  " is sealed and cannot be attached \"r+\": attach it \"r\", or put it as live");
-    }
-    if (slot.offset > segment->size_bytes() || slot.size_bytes > segment->size_bytes() - slot.offset ||
-        slot.ndim > kMaxDims) {
+  const bool inside = slot.offset <= segment->size_bytes() &&
+                      slot.size_bytes <= segment->size_bytes() - slot.offset && slot.ndim <= kMaxDims;
+  const bool allowed = !writable || slot.kind == static_cast<std::uint8_t>(Kind::kLive);
+  if (views_before >= shm::kMaxPinsPerSlot || !allowed || !inside) [[unlikely]] {
+    release(index);
+    if (!inside)
       throw InternalError("the catalog's entry for " + quoted(name) + " points outside of its segment");
+    if (!allowed) {
+      throw PermissionDeniedError(
+          "the tensor " + quoted(name) +
+          " is sealed and cannot be attached \"r+\": attach it \"r\", or put it as live");
     }
-  } catch (...) {
-    connection.release(index);
-    throw;
+    throw LimitReachedError("this connection holds " + std::to_string(views_before) + " views of " +
+                            quoted(name) + ", which is the limit: drop some");
   }
-  return View(std::move(self), &slot, base + slot.offset, index, mode);
+  return base + slot.offset;
 }
 
 View Connection::attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode) {
-  View view;
-  // The reader stays with the connection, which `self` may leave for the view.
-  const shm::CatalogReader catalog = self->catalog_;
-  catalog.find(shm::name_hash(name, catalog.hash_seed()), [&](std::uint32_t index) {
-    view = try_slot(self, index, name, mode);
-    return static_cast<bool>(view);
+  const shm::CatalogReader& catalog = self->catalog_;
+  std::uint32_t index = 0;
+  std::byte* data = nullptr;
+  catalog.find(shm::name_hash(name, catalog.hash_seed()), [&](std::uint32_t candidate) {
+    index = candidate;
+    data = self->try_slot(candidate, name, mode);
+    return data != nullptr;
   });
-  return view;
+  if (data == nullptr) return {};
+  const shm::Slot& slot = catalog.slot(index);
+  return View(std::move(self), &slot, data, index, mode);
 }
 
-Result<View> Connection::attach(std::shared_ptr<Connection> self, std::string_view name, Mode mode) {
-  View view = attach_mapped(self, name, mode);
-  if (view) return view;
+Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode) {
   if (const Result<Done> valid = protocol::check_name(name); !valid) return valid.failure();
   try {
     for (int round = 0; round < kMaxAttachRounds; ++round) {
-      const std::uint32_t slot = self->find(name, mode);
-      if ((view = try_slot(self, slot, name, mode))) return view;
+      const std::uint32_t index = self->find(name, mode);
+      if (std::byte* const data = self->try_slot(index, name, mode)) {
+        const shm::Slot& slot = self->catalog_.slot(index);
+        return View(std::move(self), &slot, data, index, mode);
+      }
     }
   } catch (const NotFoundError& error) {
     return Failure{error.code(), error.what()};
   }
-  return Failure{Errc::kTimeout, "the tensor " + quoted(name) + " is replaced faster than it can be attached"};
+  return Failure{Errc::kTimeout,
+                 "the tensor " + quoted(name) + " is replaced faster than it can be attached"};
 }
 
 std::uint32_t Connection::find(std::string_view name, Mode mode) {
@@ -230,7 +235,9 @@ void Connection::release(std::uint32_t index) noexcept {
   }
 }
 
-const Segment& Connection::segment_of(const shm::Slot& slot) const { return *segments_.find(slot.segment.load(std::memory_order_relaxed)); }
+const Segment& Connection::segment_of(const shm::Slot& slot) const {
+  return *segments_.find(slot.segment.load(std::memory_order_relaxed));
+}
 
 std::shared_ptr<std::byte> Connection::map_private(const View& view) {
   const Location location = view.location();
@@ -241,9 +248,9 @@ std::shared_ptr<std::byte> Connection::map_private(const View& view) {
   };
   // mapped_region takes size 0 for "to the end"; a tensor of no elements still has a cache line.
   const std::size_t size_bytes = std::max<std::size_t>(view.size_bytes(), 1);
-  auto mapping = std::make_shared<Mapping>(Mapping{
-      view, bip::mapped_region(segment.memfd(), bip::copy_on_write,
-                               static_cast<bip::offset_t>(location.offset_bytes), size_bytes)});
+  auto mapping = std::make_shared<Mapping>(
+      Mapping{view, bip::mapped_region(segment.memfd(), bip::copy_on_write,
+                                       static_cast<bip::offset_t>(location.offset_bytes), size_bytes)});
   auto* const address = static_cast<std::byte*>(mapping->region.get_address());
   return {std::move(mapping), address};
 }
@@ -327,7 +334,8 @@ void Connection::grant_writing(std::uint64_t segment) {
 
 void Connection::install(std::uint64_t segment, Access access, std::vector<os::UniqueFd> fds) {
   const bool writable = access == Access::kWrite;
-  if (fds.size() != (writable ? 2 : 1)) throw InternalError("the daemon granted a segment without its descriptors");
+  if (fds.size() != (writable ? 2 : 1))
+    throw InternalError("the daemon granted a segment without its descriptors");
   try {
     os::Memfd read_only = os::Memfd::adopt_sealed(std::move(fds[0]));
     os::Memfd read_write;
@@ -395,7 +403,8 @@ std::size_t Connection::receive_reply(std::span<std::byte> buffer, std::uint32_t
       return received.size_bytes;
     }
     // The late reply to a request that an interrupt gave up. A tensor it created has no owner.
-    if (header.type == protocol::MessageType::kCreate && received.size_bytes == sizeof(protocol::CreateReply)) {
+    if (header.type == protocol::MessageType::kCreate &&
+        received.size_bytes == sizeof(protocol::CreateReply)) {
       protocol::CreateReply created;
       std::memcpy(&created, buffer.data(), sizeof created);
       protocol::Abort abort;

@@ -51,9 +51,11 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // The whole of attach: shared memory first, the daemon when that was not enough.
+  // Attach, in two steps. The first looks into shared memory only, and returns an empty view if that
+  // has no answer; otherwise `self` went into the view. The second asks the daemon.
   // Fails with kNotFound, kPermissionDenied; throws for a lost connection.
-  static Result<View> attach(std::shared_ptr<Connection> self, std::string_view name, Mode mode);
+  static View attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode);
+  static Result<View> attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode);
 
   // A tensor in the making. The caller fills base + offset, then calls publish() or abort().
   struct Draft {
@@ -70,7 +72,8 @@ class Connection {
   template <class Reply, class Request>
   Reply call(Request request, std::vector<os::UniqueFd>* fds = nullptr) {
     Reply reply{};
-    transact(std::as_writable_bytes(std::span(&request, 1)), std::as_writable_bytes(std::span(&reply, 1)), fds);
+    transact(std::as_writable_bytes(std::span(&request, 1)), std::as_writable_bytes(std::span(&reply, 1)),
+             fds);
     return reply;
   }
 
@@ -90,11 +93,9 @@ class Connection {
   Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters);
   void say_hello();
 
-  // Looks into the catalog only; an empty view if it has no answer, or none without a grant.
-  // `self` is moved into the view.
-  static View attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode);
-  // The same for one slot.
-  static View try_slot(std::shared_ptr<Connection>& self, std::uint32_t index, std::string_view name, Mode mode);
+  // Pins the slot and returns where its bytes are, if it is a published tensor of this name in a
+  // segment that was granted to us. Otherwise null, and nothing is pinned.
+  std::byte* try_slot(std::uint32_t index, std::string_view name, Mode mode);
   // Asks the daemon where `name` is, and maps its segment. Returns the slot.
   std::uint32_t find(std::string_view name, Mode mode);
   void grant_writing(std::uint64_t segment);

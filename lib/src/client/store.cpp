@@ -56,11 +56,16 @@ void Store::set_interrupt_check(std::function<void()> check) {
 // ---- attaching --------------------------------------------------------------------------------
 
 View Store::attach(std::string_view name, Mode mode) const {
-  return value_or_throw(client::Connection::attach(state_->connection(), name, mode));
+  auto connection = state_->connection();
+  View view = client::Connection::attach_mapped(connection, name, mode);
+  if (!view) view = value_or_throw(client::Connection::attach_asking(std::move(connection), name, mode));
+  return view;
 }
 
 std::optional<View> Store::try_attach(std::string_view name, Mode mode) const {
-  Result<View> result = client::Connection::attach(state_->connection(), name, mode);
+  auto connection = state_->connection();
+  if (View view = client::Connection::attach_mapped(connection, name, mode)) return view;
+  Result<View> result = client::Connection::attach_asking(std::move(connection), name, mode);
   if (!result && result.failure().code == Errc::kNotFound) return std::nullopt;
   return value_or_throw(std::move(result));
 }
@@ -120,7 +125,9 @@ DType Builder::dtype() const { return usable(impl_).spec.dtype; }
 Kind Builder::kind() const { return usable(impl_).kind; }
 std::string_view Builder::name() const { return usable(impl_).name; }
 std::span<const std::int64_t> Builder::shape() const { return {usable(impl_).spec.shape, impl_->spec.ndim}; }
-std::span<const std::int64_t> Builder::strides() const { return {usable(impl_).spec.strides, impl_->spec.ndim}; }
+std::span<const std::int64_t> Builder::strides() const {
+  return {usable(impl_).spec.strides, impl_->spec.ndim};
+}
 
 Builder Store::build(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
                      const PutOptions& options) const {
@@ -139,7 +146,8 @@ View Store::put(std::string_view name, DType dtype, std::span<const std::int64_t
   Builder builder = build(name, dtype, shape, options);
   os::crash_point("put.filling");
   client::copy_bytes(builder.mutable_data(), data, builder.size_bytes());
-  builder.impl_->connection->counters().bytes_copied_in.fetch_add(builder.size_bytes(), std::memory_order_relaxed);
+  builder.impl_->connection->counters().bytes_copied_in.fetch_add(builder.size_bytes(),
+                                                                  std::memory_order_relaxed);
   return builder.publish();
 }
 

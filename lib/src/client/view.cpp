@@ -26,13 +26,6 @@ View::View(const View& other)
   if (slot_ != nullptr) connection_->pin_again(index_);
 }
 
-View::View(View&& other) noexcept
-    : connection_(std::move(other.connection_)),
-      slot_(std::exchange(other.slot_, nullptr)),
-      data_(std::exchange(other.data_, nullptr)),
-      index_(other.index_),
-      mode_(other.mode_) {}
-
 View& View::operator=(View other) noexcept {
   std::swap(connection_, other.connection_);
   std::swap(slot_, other.slot_);
@@ -41,8 +34,6 @@ View& View::operator=(View other) noexcept {
   std::swap(mode_, other.mode_);
   return *this;
 }
-
-View::~View() { reset(); }
 
 void View::reset() noexcept {
   if (slot_ == nullptr) return;
@@ -74,14 +65,16 @@ Location View::location() const {
 std::byte* View::mutable_data() const {
   if (mode_ == Mode::kReadWrite) return data_;
   throw PermissionDeniedError("the view of " + protocol::quoted(name()) + " is read-only: " +
-                              (kind() == Kind::kLive ? "attach it \"r+\" to write it, or clone it"
-                                                     : "sealed tensors never change; clone it to get your own copy"));
+                              (kind() == Kind::kLive
+                                   ? "attach it \"r+\" to write it, or clone it"
+                                   : "sealed tensors never change; clone it to get your own copy"));
 }
 
 void View::require_elements(DType dtype) const {
   if (dtype != slot_->dtype) {
     throw InvalidArgumentError("the tensor " + protocol::quoted(name()) + " holds " +
-                               std::string(dtype_name(slot_->dtype)) + ", not " + std::string(dtype_name(dtype)));
+                               std::string(dtype_name(slot_->dtype)) + ", not " +
+                               std::string(dtype_name(dtype)));
   }
   if (!protocol::is_contiguous(shape(), strides())) {
     throw InvalidArgumentError("the elements of " + protocol::quoted(name()) +
@@ -93,8 +86,9 @@ std::shared_ptr<std::byte> View::map_private() const { return connection_->map_p
 
 void View::clone_to(std::span<std::byte> destination) const {
   if (destination.size() != size_bytes()) {
-    throw InvalidArgumentError("clone_to got " + std::to_string(destination.size()) + " bytes for the tensor " +
-                               protocol::quoted(name()) + " of " + std::to_string(size_bytes()));
+    throw InvalidArgumentError("clone_to got " + std::to_string(destination.size()) +
+                               " bytes for the tensor " + protocol::quoted(name()) + " of " +
+                               std::to_string(size_bytes()));
   }
   client::copy_bytes(destination.data(), data_, destination.size());
   connection_->counters().bytes_copied_out.fetch_add(destination.size(), std::memory_order_relaxed);

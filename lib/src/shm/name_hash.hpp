@@ -6,6 +6,8 @@
 // colliding names cannot be prepared in advance.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -28,6 +30,14 @@ inline std::uint64_t load_word(const char* bytes, std::size_t count) {
   return word;
 }
 
+// The last `count` bytes of the name, 0 <= count <= 8, as load_word() would return them: from one
+// load that begins before them, where the name has the bytes. A copy of variable size is a call.
+inline std::uint64_t load_tail(std::string_view name, std::size_t count) {
+  const char* const end = name.data() + name.size();
+  if (name.size() < 8 || std::endian::native != std::endian::little) return load_word(end - count, count);
+  return count == 0 ? 0 : load_word(end - 8, 8) >> (64 - 8 * count);
+}
+
 }  // namespace detail
 
 inline std::uint64_t name_hash(std::string_view name, std::uint64_t seed) {
@@ -40,9 +50,8 @@ inline std::uint64_t name_hash(std::string_view name, std::uint64_t seed) {
                                   detail::load_word(&name[at + 8], 8) ^ state);
   }
   const std::size_t rest = name.size() - at;
-  const std::size_t low = rest < 8 ? rest : 8;
-  const std::uint64_t tail_low = detail::load_word(name.data() + at, low);
-  const std::uint64_t tail_high = detail::load_word(name.data() + at + low, rest - low);
+  const std::uint64_t tail_low = rest < 8 ? detail::load_tail(name, rest) : detail::load_word(&name[at], 8);
+  const std::uint64_t tail_high = rest < 8 ? 0 : detail::load_tail(name, rest - 8);
   state = detail::fold_multiply(tail_low ^ kOddB, tail_high ^ state);
   return detail::fold_multiply(state ^ kOddA, name.size() ^ kOddB);
 }
