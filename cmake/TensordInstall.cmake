@@ -31,13 +31,17 @@ foreach(manager IN ITEMS system user)
   if(manager STREQUAL "user")
     string(APPEND source "/user")
   endif()
-  set(made "${CMAKE_CURRENT_BINARY_DIR}/systemd/${manager}/tensord.service")
+  set(folder "lib/systemd/${manager}")
+  # Straight to its place: two installations from one build tree must not share a file.
   install(CODE "
     cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_PREFIX OUTPUT_VARIABLE prefix)
     cmake_path(APPEND prefix \"${CMAKE_INSTALL_BINDIR}\" tensord OUTPUT_VARIABLE TENSORD_PROGRAM)
-    configure_file(\"${source}/tensord.service.in\" \"${made}\" @ONLY)"
+    cmake_path(APPEND prefix \"${folder}\" tensord.service OUTPUT_VARIABLE unit)
+    message(STATUS \"Installing: \$ENV{DESTDIR}\${unit}\")
+    configure_file(\"${source}/tensord.service.in\" \"\$ENV{DESTDIR}\${unit}\" @ONLY)
+    list(APPEND CMAKE_INSTALL_MANIFEST_FILES \"\${unit}\")"
     COMPONENT tensord)
-  install(FILES "${made}" "${source}/tensord.socket" DESTINATION "lib/systemd/${manager}" COMPONENT tensord)
+  install(FILES "${source}/tensord.socket" DESTINATION "${folder}" COMPONENT tensord)
 endforeach()
 
 if(TENSORD_BUILD_PYTHON)
