@@ -73,12 +73,12 @@ demo: wheel
 	$(say) 'the digits job: NumPy, C++ and PyTorch processes share one store'
 	@python examples/digits/run --trainer build/dev/examples/digits/trainer
 
-bench: wheel
+bench: setup
 	$(say) 'building the benchmarks: build/bench'
 	@cmake --preset bench
 	@cmake --build --preset bench
 	$(say) 'benchmarks'
-	@python benchmarks/run
+	@python benchmarks/run --build build/bench
 
 format:
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
