@@ -13,7 +13,7 @@ namespace tensord::python {
 py::object PyBuild::enter() {
   if (!draft_ || view_)
     throw InvalidArgumentError("a Build is entered once: call store.build(...) for each tensor");
-  view_ = py::cast(PyView(draft_));
+  view_ = py::cast(PyView(draft_, socket_));
   return view_;
 }
 

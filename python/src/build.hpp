@@ -7,6 +7,8 @@
 #include <pybind11/pybind11.h>
 
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "draft.hpp"
 
@@ -14,7 +16,8 @@ namespace tensord::python {
 
 class PyBuild {
  public:
-  explicit PyBuild(std::shared_ptr<Draft> draft) : draft_(std::move(draft)) {}
+  PyBuild(std::shared_ptr<Draft> draft, std::string socket)
+      : draft_(std::move(draft)), socket_(std::move(socket)) {}
 
   // A writable view. Once only.
   [[nodiscard]] pybind11::object enter();
@@ -23,6 +26,7 @@ class PyBuild {
 
  private:
   std::shared_ptr<Draft> draft_;
+  std::string socket_;
   pybind11::object view_;
 };
 

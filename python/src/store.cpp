@@ -43,7 +43,7 @@ PyView attach(const Store& store, std::string_view name, py::handle mode) {
     const NoGil no_gil;
     view = store.attach(name, read);
   }
-  return PyView(std::move(view));
+  return PyView(std::move(view), store.socket());
 }
 
 PyView get_item(const Store& store, std::string_view name) {
@@ -52,7 +52,7 @@ PyView get_item(const Store& store, std::string_view name) {
     const NoGil no_gil;
     view = store.attach(name);
   }
-  return PyView(std::move(view));
+  return PyView(std::move(view), store.socket());
 }
 
 PutOptions put_options(bool replace, bool live, py::handle lifetime) {
@@ -69,7 +69,7 @@ PyView put(const Store& store, std::string_view name, py::handle array, bool rep
     view = store.put(name, input.dtype, input.shape, input.data, options);
   }
   const std::uint64_t bytes_copied = view.size_bytes();
-  return PyView(std::move(view), bytes_copied);
+  return PyView(std::move(view), store.socket(), bytes_copied);
 }
 
 PyBuild build(const Store& store, std::string_view name, py::handle shape, py::handle dtype, bool replace,
@@ -82,7 +82,7 @@ PyBuild build(const Store& store, std::string_view name, py::handle shape, py::h
     const NoGil no_gil;
     draft = std::make_shared<Draft>(store.build(name, element, lengths, options));
   }
-  return PyBuild(std::move(draft));
+  return PyBuild(std::move(draft), store.socket());
 }
 
 py::object info(const Store& store, std::string_view name) {

@@ -39,10 +39,11 @@ void clone_without_gil(const View& view, std::byte* destination) {
 
 }  // namespace
 
-PyView::PyView(View view, std::uint64_t bytes_copied)
-    : lease_(make_lease(std::move(view))), bytes_copied_(bytes_copied) {}
+PyView::PyView(View view, std::string socket, std::uint64_t bytes_copied)
+    : lease_(make_lease(std::move(view))), socket_(std::move(socket)), bytes_copied_(bytes_copied) {}
 
-PyView::PyView(std::shared_ptr<Draft> draft) : lease_(make_lease(std::move(draft))) {}
+PyView::PyView(std::shared_ptr<Draft> draft, std::string socket)
+    : lease_(make_lease(std::move(draft))), socket_(std::move(socket)) {}
 
 const py::object& PyView::lease() const {
   if (!lease_) throw InvalidArgumentError("this view is closed: attach the tensor again");
@@ -231,7 +232,8 @@ Threads  give each thread its own view; arrays and tensors may be dropped on any
 Raises   InvalidArgumentError from everything but `closed` once it is closed.
 
 It offers the buffer protocol, __array__ and __dlpack__, so numpy.asarray(view),
-torch.from_dlpack(view), memoryview(view) share its memory too.)")
+torch.from_dlpack(view), memoryview(view) share its memory too. It pickles by name: the receiving
+process attaches to the same memory, or gets NotFoundError if the tensor was deleted or replaced on the way.)")
       .def("numpy", &PyView::numpy,
            R"(The tensor as an ndarray of `shape`, over the shared memory, without a copy.
 
@@ -289,6 +291,7 @@ Raises WouldCopyError (a BufferError) for another device, or for a live tensor o
       .def_property_readonly(
           "location", [](const PyView& self) { return to_record(self.location()); },
           "Location(segment, inode, offset): equal in two processes that share the same memory.")
+      .def_property_readonly("socket", &PyView::socket, "The path of the socket of the store it is from.")
       .def_property_readonly("bytes_copied", &PyView::bytes_copied,
                              "Bytes copied to make this view (by put) and by its clone(); 0 when attached.")
       .def("__repr__", &PyView::repr);

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include <tensord/view.hpp>
 
@@ -20,9 +21,10 @@ namespace tensord::python {
 
 class PyView {
  public:
-  explicit PyView(View view, std::uint64_t bytes_copied = 0);
+  // `socket` is where another process finds the same tensor by name.
+  PyView(View view, std::string socket, std::uint64_t bytes_copied = 0);
   // Of a tensor in the making; `publish` or `close` ends that.
-  explicit PyView(std::shared_ptr<Draft> draft);
+  PyView(std::shared_ptr<Draft> draft, std::string socket);
 
   [[nodiscard]] pybind11::object numpy();
   [[nodiscard]] pybind11::object array(pybind11::object dtype, pybind11::object copy);
@@ -45,6 +47,7 @@ class PyView {
   [[nodiscard]] std::int64_t size() const;
   [[nodiscard]] Elements elements() const { return content().elements(); }
   [[nodiscard]] Location location() const;
+  [[nodiscard]] const std::string& socket() const { return socket_; }
   [[nodiscard]] std::uint64_t bytes_copied() const { return bytes_copied_; }
   [[nodiscard]] std::string repr() const;
   // Throws once closed.
@@ -65,6 +68,7 @@ class PyView {
   pybind11::object lease_;              // null once closed
   std::shared_ptr<std::byte> private_;  // copy-on-write mapping of a sealed tensor, made on first need
   pybind11::object draft_array_;        // the one array of a tensor in the making
+  std::string socket_;
   std::uint64_t bytes_copied_ = 0;
 };
 

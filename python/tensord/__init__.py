@@ -16,7 +16,7 @@ changed in place by whoever attached it with mode "r+", for everybody to see.
 from collections.abc import Mapping as _Mapping
 from pathlib import Path as _Path
 
-from tensord import _core
+from tensord import _core, pickling
 from tensord._core import Build, Store, View, __version__, connect
 from tensord.errors import (
     AlreadyExistsError,
@@ -66,6 +66,9 @@ Store.get = _Mapping.get
 Store.keys = _Mapping.keys
 Store.values = _Mapping.values
 Store.items = _Mapping.items
+
+View.__reduce__ = pickling.reduce_view
+Store.__reduce__ = pickling.reduce_store
 
 # The daemon that came in the same wheel is the one that connect() starts, and no other on PATH.
 _daemon = _Path(__file__).parent / "bin" / "tensord"

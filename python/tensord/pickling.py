@@ -1,0 +1,59 @@
+"""Views and stores travel by name: a pickle holds no elements, and the receiver attaches to the same memory.
+
+So a view may be an argument of a process, an item of a queue, a field of a dataset, whatever the start
+method: fork, forkserver or spawn. What arrives is the tensor that was sent, or an error: its name may
+have been deleted or replaced on the way, and then nobody gets other elements than were meant.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from tensord._core import Store, View, connect
+from tensord.errors import ConnectionLostError, NotFoundError
+from tensord.records import Location
+
+__all__ = ["with_store"]
+
+_T = TypeVar("_T")
+
+# One connection for each daemon that views arrived from. A Store works on both sides of a fork, so a
+# child may go on with what it inherited.
+_stores: dict[str, Store] = {}
+
+
+def with_store(socket: str, use: Callable[[Store], _T]) -> _T:
+    """`use` of this process's own store of that daemon; once more if the daemon was started anew meanwhile."""
+    try:
+        return use(_store_at(socket))
+    except ConnectionLostError:
+        _stores.pop(socket, None)
+        return use(_store_at(socket))
+
+
+def _store_at(socket: str) -> Store:
+    store = _stores.get(socket)
+    # Two threads may both connect, and then both take the one that came first.
+    return store if store is not None else _stores.setdefault(socket, connect(socket, start=False))
+
+
+def reduce_view(view: View) -> tuple[Any, ...]:
+    """Raises InvalidArgumentError for a view that is closed, or not published yet."""
+    name, location = view.name, view.location
+    return attach_again, (os.path.abspath(view.socket), name, view.mode, tuple(location), view.dtype, view.shape)
+
+
+def attach_again(socket: str, name: str, mode: Any, location: Any, dtype: str, shape: Any) -> View:
+    view = with_store(socket, lambda store: store.attach(name, mode))
+    if (view.location, view.dtype, view.shape) != (Location(*location), dtype, shape):
+        view.close()
+        raise NotFoundError(
+            f"'{name}' was replaced after this view of it was pickled: attach('{name}') gives the new tensor; "
+            "to send the old one, keep its name until it has arrived"
+        )
+    return view
+
+
+def reduce_store(store: Store) -> tuple[Any, ...]:
+    """Another connection to the same daemon, so that who closes one closes no other."""
+    return connect, (os.path.abspath(store.socket), False)
