@@ -1,9 +1,5 @@
-// The fast road in one paragraph: the index names a slot that may hold the tensor; we add a pin to
-// our ledger, and only then read the slot's word. If it says Published, and the segment is one that
-// was granted to us, the daemon cannot have looked at our ledger before the pin was there
-// (shm/slot.hpp, [pin], [mark], [granted]), so everything in the slot stands still until we let go.
-// If it says anything else, or the name differs, the pin is taken back and nothing was read. The daemon is
-// asked when shared memory has no answer: it alone can say that a name does not exist.
+// The slow road: connecting, and whatever takes a question to the daemon. It alone can say that a name
+// does not exist. What needs no question is in fast_road.cpp.
 #include "client/connection.hpp"
 
 #include <poll.h>
@@ -126,62 +122,7 @@ void Connection::say_hello() {
   crash_point("connect.done");
 }
 
-// ---- the fast road ----------------------------------------------------------------------------
-
-std::byte* Connection::try_slot(std::uint32_t index, std::string_view name, Mode mode) {
-  const shm::Slot& slot = catalog_.slot(index);
-  // The pin is a full barrier; what it will reveal is fetched while it takes effect.
-  __builtin_prefetch(&slot);
-  __builtin_prefetch(slot.name);
-
-  const std::uint32_t views_before = ledger_.pin(index);
-  crash_point("attach.pinned");
-  const shm::SlotWord word = slot.load_word();
-  const bool writable = mode == Mode::kReadWrite;
-  const Segment* segment = nullptr;
-  std::byte* base = nullptr;
-  if (word.state() == shm::SlotState::kPublished) {
-    segment = segments_.find(slot.segment.load(std::memory_order_acquire));
-    if (segment != nullptr) base = segment->base(writable);
-  }
-  // [granted] The segment is mapped, so our pin counts, so from here on the slot stands still: if it
-  // is still the tensor whose segment we read.
-  if (base == nullptr || slot.load_word() != word || slot.name_size != name.size() ||
-      std::memcmp(slot.name, name.data(), name.size()) != 0) {
-    release(index);
-    return nullptr;
-  }
-  const bool inside = slot.offset <= segment->size_bytes() &&
-                      slot.size_bytes <= segment->size_bytes() - slot.offset && slot.ndim <= kMaxDims;
-  const bool allowed = !writable || slot.kind == static_cast<std::uint8_t>(Kind::kLive);
-  if (views_before >= shm::kMaxPinsPerSlot || !allowed || !inside) [[unlikely]] {
-    release(index);
-    if (!inside)
-      throw InternalError("the catalog's entry for " + quoted(name) + " points outside of its segment");
-    if (!allowed) {
-      throw PermissionDeniedError(
-          "the tensor " + quoted(name) +
-          " is sealed and cannot be attached \"r+\": attach it \"r\", or put it as live");
-    }
-    throw LimitReachedError("this connection holds " + std::to_string(views_before) + " views of " +
-                            quoted(name) + ", which is the limit: drop some");
-  }
-  return base + slot.offset;
-}
-
-View Connection::attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode) {
-  const shm::CatalogReader& catalog = self->catalog_;
-  std::uint32_t index = 0;
-  std::byte* data = nullptr;
-  catalog.find(shm::name_hash(name, catalog.hash_seed()), [&](std::uint32_t candidate) {
-    index = candidate;
-    data = self->try_slot(candidate, name, mode);
-    return data != nullptr;
-  });
-  if (data == nullptr) return {};
-  const shm::Slot& slot = catalog.slot(index);
-  return View(std::move(self), &slot, data, index, mode);
-}
+// ---- the slow road of attach -------------------------------------------------------------------
 
 Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode) {
   if (const Result<Done> valid = protocol::check_name(name); !valid) return valid.failure();
@@ -190,7 +131,8 @@ Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::st
       const std::uint32_t index = self->find(name, mode);
       if (std::byte* const data = self->try_slot(index, name, mode)) {
         const shm::Slot& slot = self->catalog_.slot(index);
-        return View(std::move(self), &slot, data, index, mode);
+        const shm::SlotTail& tail = self->catalog_.tail(index);
+        return View(std::move(self), &slot, &tail, data, index, mode);
       }
     }
   } catch (const NotFoundError& error) {
@@ -213,21 +155,10 @@ std::uint32_t Connection::find(std::string_view name, Mode mode) {
   return reply.slot;
 }
 
-void Connection::pin_again(std::uint32_t slot) {
-  // Pinned already, by the view that is copied: no check needed.
-  if (ledger_.pin(slot) >= shm::kMaxPinsPerSlot) {
-    release(slot);
-    throw LimitReachedError("this connection holds too many views of one tensor: drop some");
-  }
-}
-
-void Connection::release(std::uint32_t index) noexcept {
-  if (ledger_.unpin(index) != 0) return;
-  crash_point("detach.unpinned");
-  if (catalog_.slot(index).load_word().state() != shm::SlotState::kDying) return;
+void Connection::nudge(std::uint32_t slot) noexcept {
   protocol::Nudge nudge;
   nudge.header.type = protocol::Nudge::kType;
-  nudge.slot = index;
+  nudge.slot = slot;
   try {
     // Whatever becomes of it: the daemon sweeps dying tensors by itself, only later.
     os::send_message(socket_.get(), protocol::bytes_of(nudge), {}, /*block=*/false);
@@ -304,9 +235,10 @@ View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft, K
     throw;
   }
   const shm::Slot& slot = self->catalog_.slot(draft.slot);
+  const shm::SlotTail& tail = self->catalog_.tail(draft.slot);
   const bool writable = kind == Kind::kLive;
   std::byte* const base = self->segment_of(slot).base(writable);
-  return View(std::move(self), &slot, base + slot.offset, draft.slot,
+  return View(std::move(self), &slot, &tail, base + slot.offset, draft.slot,
               writable ? Mode::kReadWrite : Mode::kRead);
 }
 

@@ -98,6 +98,8 @@ class Connection {
   std::byte* try_slot(std::uint32_t index, std::string_view name, Mode mode);
   // Asks the daemon where `name` is, and maps its segment. Returns the slot.
   std::uint32_t find(std::string_view name, Mode mode);
+  // Tells the daemon that a dying tensor may be looked at no more.
+  void nudge(std::uint32_t slot) noexcept;
   void grant_writing(std::uint64_t segment);
   void install(std::uint64_t segment, protocol::Access access, std::vector<os::UniqueFd> fds);
 

@@ -55,13 +55,6 @@ void Store::set_interrupt_check(std::function<void()> check) {
 
 // ---- attaching --------------------------------------------------------------------------------
 
-View Store::attach(std::string_view name, Mode mode) const {
-  auto connection = state_->connection();
-  View view = client::Connection::attach_mapped(connection, name, mode);
-  if (!view) view = value_or_throw(client::Connection::attach_asking(std::move(connection), name, mode));
-  return view;
-}
-
 std::optional<View> Store::try_attach(std::string_view name, Mode mode) const {
   auto connection = state_->connection();
   if (View view = client::Connection::attach_mapped(connection, name, mode)) return view;

@@ -13,42 +13,22 @@
 
 namespace tensord {
 
-View::View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, std::byte* data,
-           std::uint32_t index, Mode mode) noexcept
-    : connection_(std::move(connection)), slot_(slot), data_(data), index_(index), mode_(mode) {}
-
-View::View(const View& other)
-    : connection_(other.connection_),
-      slot_(other.slot_),
-      data_(other.data_),
-      index_(other.index_),
-      mode_(other.mode_) {
-  if (slot_ != nullptr) connection_->pin_again(index_);
-}
-
 View& View::operator=(View other) noexcept {
   std::swap(connection_, other.connection_);
   std::swap(slot_, other.slot_);
+  std::swap(tail_, other.tail_);
   std::swap(data_, other.data_);
   std::swap(index_, other.index_);
   std::swap(mode_, other.mode_);
   return *this;
 }
 
-void View::reset() noexcept {
-  if (slot_ == nullptr) return;
-  connection_->release(index_);
-  slot_ = nullptr;
-  data_ = nullptr;
-  connection_.reset();
-}
-
-std::string_view View::name() const { return {slot_->name, slot_->name_size}; }
+std::string_view View::name() const { return shm::name_of(*slot_, *tail_); }
 DType View::dtype() const { return slot_->dtype; }
 Kind View::kind() const { return static_cast<Kind>(slot_->kind); }
 int View::ndim() const { return slot_->ndim; }
-std::span<const std::int64_t> View::shape() const { return {slot_->shape, slot_->ndim}; }
-std::span<const std::int64_t> View::strides() const { return {slot_->strides, slot_->ndim}; }
+std::span<const std::int64_t> View::shape() const { return {tail_->shape, slot_->ndim}; }
+std::span<const std::int64_t> View::strides() const { return {tail_->strides, slot_->ndim}; }
 std::size_t View::size_bytes() const { return slot_->size_bytes; }
 
 std::int64_t View::numel() const {
