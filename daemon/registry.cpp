@@ -124,10 +124,10 @@ Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Po
   slot.ndim = static_cast<std::uint8_t>(tensor->spec.ndim);
   slot.kind = static_cast<std::uint8_t>(tensor->kind);
   slot.lifetime = static_cast<std::uint8_t>(tensor->lifetime);
-  slot.name_size = static_cast<std::uint8_t>(tensor->name.size());
-  std::memcpy(slot.name, tensor->name.data(), tensor->name.size());
-  std::copy_n(tensor->spec.shape, kMaxDims, slot.shape);
-  std::copy_n(tensor->spec.strides, kMaxDims, slot.strides);
+  shm::SlotTail& tail = catalog_.tail(index);
+  shm::set_name(slot, tail, tensor->name);
+  std::copy_n(tensor->spec.shape, kMaxDims, tail.shape);
+  std::copy_n(tensor->spec.strides, kMaxDims, tail.strides);
 
   client(id).building.insert(index);
   ++building_;

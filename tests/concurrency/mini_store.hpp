@@ -54,14 +54,15 @@ enum class Skip { kNothing, kCheck, kSecondCheck };  // what a broken client lea
 struct MiniView {
   std::uint32_t index = 0;
   const shm::Slot* slot = nullptr;
+  const shm::SlotTail* tail = nullptr;
   const std::uint64_t* words = nullptr;
   std::uint64_t serial = 0;  // which tensor it was when it was attached
 
   // Reads all that a holder may rely on. Every tensor has a serial number of its own, which stands
   // in two fields of its descriptor and in each of its words: whatever was overwritten shows.
   [[nodiscard]] bool intact(std::string_view name) const {
-    if (std::string_view(slot->name, slot->name_size) != name) return false;
-    if (slot->created_unix_ns != serial || slot->shape[0] != static_cast<std::int64_t>(serial)) return false;
+    if (!shm::has_name(*slot, *tail, name)) return false;
+    if (slot->created_unix_ns != serial || tail->shape[0] != static_cast<std::int64_t>(serial)) return false;
     for (std::uint32_t i = 0; i < kWords; ++i) {
       if (words[i] != serial) return false;
     }
@@ -113,8 +114,8 @@ class MiniClient {
       return undo(index);
     }
     if (kSkip == Skip::kNothing && slot.load_word() != word) return undo(index);
-    if (std::string_view(slot.name, slot.name_size) != name) return undo(index);
-    return MiniView{index, &slot, memory_.segments[segment].data() + slot.offset / sizeof(std::uint64_t),
+    if (!shm::has_name(slot, catalog_.tail(index), name)) return undo(index);
+    return MiniView{index, &slot, &catalog_.tail(index), memory_.segments[segment].data() + slot.offset / sizeof(std::uint64_t),
                     slot.created_unix_ns};
   }
 
@@ -189,9 +190,8 @@ class MiniDaemon {
     slot.offset = tensor.region * kWords * sizeof(std::uint64_t);
     slot.size_bytes = kWords * sizeof(std::uint64_t);
     slot.created_unix_ns = tensor.serial;
-    slot.shape[0] = static_cast<std::int64_t>(tensor.serial);
-    slot.name_size = static_cast<std::uint8_t>(tensor.name.size());
-    std::memcpy(slot.name, tensor.name.data(), tensor.name.size());
+    catalog_.tail(index).shape[0] = static_cast<std::int64_t>(tensor.serial);
+    shm::set_name(slot, catalog_.tail(index), tensor.name);
     fill(tensor, tensor.serial);
     slot.store_word(shm::SlotWord::of(generations_[index], shm::SlotState::kPublished));
     catalog_.index_insert(hash(tensor.name), index);

@@ -33,8 +33,7 @@ struct Fixture {
 
   bool publish(std::string_view name, std::uint32_t index) {
     Slot& slot = writer.slot(index);
-    slot.name_size = static_cast<std::uint8_t>(name.size());
-    std::memcpy(slot.name, name.data(), name.size());
+    set_name(slot, writer.tail(index), name);
     slot.store_word(slot.load_word().with(SlotState::kPublished));
     return writer.index_insert(hash(name), index);
   }
@@ -42,8 +41,7 @@ struct Fixture {
   [[nodiscard]] std::optional<std::uint32_t> look_up(std::string_view name) const {
     std::optional<std::uint32_t> found;
     reader.find(hash(name), [&](std::uint32_t index) {
-      const Slot& slot = reader.slot(index);
-      if (std::string_view(slot.name, slot.name_size) != name) return false;
+      if (!has_name(reader.slot(index), reader.tail(index), name)) return false;
       found = index;
       return true;
     });
@@ -235,4 +233,20 @@ TEST_CASE("a name's hash depends on every byte, on the length and on the seed", 
   }
   std::sort(seen.begin(), seen.end());
   CHECK(std::adjacent_find(seen.begin(), seen.end()) == seen.end());
+}
+
+TEST_CASE("names of every length are kept whole, in the slot or beyond it", "[catalog]") {
+  Fixture fixture(4);
+  for (std::size_t size = 1; size <= tensord::kMaxNameSize; ++size) {
+    const std::string name(size, 'n');
+    Slot& slot = fixture.writer.slot(1);
+    SlotTail& tail = fixture.writer.tail(1);
+    set_name(slot, tail, name);
+    REQUIRE(name_of(slot, tail) == name);
+    REQUIRE(has_name(slot, tail, name));
+    std::string other = name;
+    other.back() = 'x';
+    REQUIRE_FALSE(has_name(slot, tail, other));
+    REQUIRE_FALSE(has_name(slot, tail, name.substr(1)));
+  }
 }

@@ -67,7 +67,7 @@ struct Fixture {
     reader.find(shm::name_hash(name, reader.hash_seed()), [&](std::uint32_t slot) {
       const shm::Slot& candidate = reader.slot(slot);
       if (candidate.load_word().state() != SlotState::kPublished) return false;
-      if (std::string(candidate.name, candidate.name_size) != name) return false;
+      if (!shm::has_name(candidate, reader.tail(slot), name)) return false;
       found = slot;
       return true;
     });

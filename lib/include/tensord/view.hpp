@@ -28,6 +28,7 @@ class Connection;
 }
 namespace shm {
 struct Slot;
+struct SlotTail;
 }
 
 inline constexpr int kMaxDims = 16;               // dimensions of a tensor, at most
@@ -55,6 +56,7 @@ class View {
   View(View&& other) noexcept
       : connection_(std::move(other.connection_)),
         slot_(std::exchange(other.slot_, nullptr)),
+        tail_(other.tail_),
         data_(std::exchange(other.data_, nullptr)),
         index_(other.index_),
         mode_(other.mode_) {}
@@ -105,12 +107,13 @@ class View {
 
  private:
   friend class client::Connection;
-  View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, std::byte* data,
-       std::uint32_t index, Mode mode) noexcept;
+  View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, const shm::SlotTail* tail,
+       std::byte* data, std::uint32_t index, Mode mode) noexcept;
   void require_elements(DType dtype) const;
 
   std::shared_ptr<client::Connection> connection_;
   const shm::Slot* slot_ = nullptr;
+  const shm::SlotTail* tail_ = nullptr;
   std::byte* data_ = nullptr;
   std::uint32_t index_ = 0;
   Mode mode_ = Mode::kRead;

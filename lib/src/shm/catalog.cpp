@@ -26,11 +26,15 @@ std::size_t slots_offset_for(std::uint32_t slot_count) {
   return kCatalogIndexOffset + round_up_to_page(index_capacity_for(slot_count) * sizeof(std::uint64_t));
 }
 
+std::size_t tails_offset_for(std::uint32_t slot_count) {
+  return slots_offset_for(slot_count) + round_up_to_page(std::size_t{slot_count} * sizeof(Slot));
+}
+
 }  // namespace
 
 std::size_t catalog_size_bytes(std::uint32_t slot_count) {
   assert(slot_count >= 1 && slot_count <= kMaxSlots);
-  return round_up_to_page(slots_offset_for(slot_count) + std::size_t{slot_count} * sizeof(Slot));
+  return round_up_to_page(tails_offset_for(slot_count) + std::size_t{slot_count} * sizeof(SlotTail));
 }
 
 std::optional<CatalogReader> CatalogReader::open(std::span<const std::byte> memory) {
@@ -43,13 +47,15 @@ std::optional<CatalogReader> CatalogReader::open(std::span<const std::byte> memo
   }
   // The rest of the header follows from slot_count, so it is compared rather than believed.
   if (header->size_bytes != memory.size() || header->index_capacity != index_capacity_for(slot_count) ||
-      header->slots_offset != slots_offset_for(slot_count)) {
+      header->slots_offset != slots_offset_for(slot_count) ||
+      header->tails_offset != tails_offset_for(slot_count)) {
     return std::nullopt;
   }
   CatalogReader reader;
   reader.header_ = header;
   reader.index_ = reinterpret_cast<const std::atomic<std::uint64_t>*>(memory.data() + kCatalogIndexOffset);
   reader.slots_ = reinterpret_cast<const Slot*>(memory.data() + slots_offset_for(slot_count));
+  reader.tails_ = reinterpret_cast<const SlotTail*>(memory.data() + tails_offset_for(slot_count));
   reader.index_mask_ = index_capacity_for(slot_count) - 1;
   reader.hash_seed_ = header->hash_seed;
   reader.slot_count_ = slot_count;
@@ -65,12 +71,14 @@ CatalogWriter::CatalogWriter(std::span<std::byte> memory, std::uint32_t slot_cou
                                     slot_count,
                                     index_capacity_for(slot_count),
                                     slots_offset_for(slot_count),
+                                    tails_offset_for(slot_count),
                                     memory.size(),
                                     hash_seed,
                                     store_id};
   // Zeroed memory is an empty index and free slots; constructing them would touch every page.
   index_ = reinterpret_cast<std::atomic<std::uint64_t>*>(memory.data() + kCatalogIndexOffset);
   slots_ = reinterpret_cast<Slot*>(memory.data() + slots_offset_for(slot_count));
+  tails_ = reinterpret_cast<SlotTail*>(memory.data() + tails_offset_for(slot_count));
 }
 
 std::uint64_t CatalogWriter::load_entry(std::uint64_t position) const {
@@ -82,8 +90,8 @@ void CatalogWriter::store_entry(std::uint64_t position, std::uint64_t entry) {
 }
 
 std::uint64_t CatalogWriter::home_of(std::uint64_t entry) const {
-  const Slot& slot = slots_[static_cast<std::uint32_t>(entry) - 1];
-  return name_hash({slot.name, slot.name_size}, hash_seed_);
+  const std::uint32_t slot = static_cast<std::uint32_t>(entry) - 1;
+  return name_hash(name_of(slots_[slot], tails_[slot]), hash_seed_);
 }
 
 bool CatalogWriter::index_insert(std::uint64_t hash, std::uint32_t slot) {

@@ -6,7 +6,9 @@
 //   +--------------------+ 4096
 //   | index              |   index_capacity entries of 8 bytes: tag << 32 | slot + 1
 //   +--------------------+ slots_offset (a multiple of 4096)
-//   | slots              |   slot_count slots of 576 bytes (slot.hpp)
+//   | slots              |   slot_count slots of 128 bytes: all that attach reads (slot.hpp)
+//   +--------------------+ tails_offset (a multiple of 4096)
+//   | tails              |   slot_count tails of 512 bytes: shapes, strides, long names
 //   +--------------------+ size_bytes
 //
 // The index is a hint. It is open addressing with linear probing and at most half full; the
@@ -40,11 +42,12 @@ struct CatalogHeader {
   std::uint32_t slot_count;
   std::uint64_t index_capacity;  // a power of two, at least twice slot_count
   std::uint64_t slots_offset;
+  std::uint64_t tails_offset;
   std::uint64_t size_bytes;
   std::uint64_t hash_seed;
   std::array<std::uint8_t, 16> store_id;  // random; tells two stores apart
 };
-static_assert(sizeof(CatalogHeader) == 64);
+static_assert(sizeof(CatalogHeader) == 72);
 
 inline constexpr std::uint64_t kCatalogMagic = 0x3130'474f'4c41'5443;  // "CTALOG01" read as bytes
 inline constexpr std::size_t kCatalogIndexOffset = 4096;
@@ -66,6 +69,7 @@ class CatalogReader {
   [[nodiscard]] const std::array<std::uint8_t, 16>& store_id() const { return header_->store_id; }
   // REQUIRES: index < slot_count().
   [[nodiscard]] const Slot& slot(std::uint32_t index) const { return slots_[index]; }
+  [[nodiscard]] const SlotTail& tail(std::uint32_t index) const { return tails_[index]; }
 
   // Calls `try_slot(index)` for each slot whose name may have this hash, until one returns true.
   template <class TrySlot>
@@ -84,6 +88,7 @@ class CatalogReader {
   const CatalogHeader* header_ = nullptr;
   const std::atomic<std::uint64_t>* index_ = nullptr;
   const Slot* slots_ = nullptr;
+  const SlotTail* tails_ = nullptr;
   std::uint64_t index_mask_ = 0;
   std::uint64_t hash_seed_ = 0;
   std::uint32_t slot_count_ = 0;
@@ -96,6 +101,7 @@ class CatalogWriter {
                 std::array<std::uint8_t, 16> store_id);
 
   [[nodiscard]] Slot& slot(std::uint32_t index) { return slots_[index]; }
+  [[nodiscard]] SlotTail& tail(std::uint32_t index) { return tails_[index]; }
   [[nodiscard]] std::uint32_t slot_count() const { return slot_count_; }
   [[nodiscard]] std::uint64_t hash_seed() const { return hash_seed_; }
 
@@ -112,6 +118,7 @@ class CatalogWriter {
 
   std::atomic<std::uint64_t>* index_ = nullptr;
   Slot* slots_ = nullptr;
+  SlotTail* tails_ = nullptr;
   std::uint64_t index_mask_ = 0;
   std::uint64_t hash_seed_ = 0;
   std::uint32_t slot_count_ = 0;

@@ -5,9 +5,11 @@
 //     0    8 word             every transition                    all, at any time
 //     8    8 segment          while Building                      all, between two equal words
 //    16   48 descriptor       while Building                      clients that hold a checked pin
-//    64  256 name             while Building                      the same
-//   320  128 shape            while Building                      the same
-//   448  128 strides          while Building                      the same
+//    64   64 name             while Building                      the same
+//
+//   A slot is two cache lines, all that attaching by a name of usual length touches, so that the
+//   slots of 65,536 tensors are 8 MiB and stay in a cache. The rest lies elsewhere in the catalog, in
+//   a SlotTail of the same number, with the same rules: shape, strides, and names of over 64 bytes.
 //
 //   word = generation << 8 | state. The generation counts the tensors that lived in this slot;
 //   56 bits of it never wrap, so an old word is never mistaken for a new one.
@@ -39,6 +41,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string_view>
 
 #include <tensord/dtype.hpp>
 #include <tensord/view.hpp>
@@ -64,6 +68,8 @@ struct SlotWord {
 // shared with nobody's data.
 inline constexpr std::size_t kLivePrefixBytes = 64;
 
+inline constexpr std::size_t kSlotNameBytes = 64;
+
 struct alignas(64) Slot {
   std::atomic<std::uint64_t> word;
 
@@ -80,16 +86,38 @@ struct alignas(64) Slot {
   std::uint32_t reserved;
   std::uint64_t reserved_too;
 
-  char name[kMaxNameSize + 1];
-  std::int64_t shape[kMaxDims];    // elements
-  std::int64_t strides[kMaxDims];  // elements
+  char name[kSlotNameBytes];  // all of it, or as much as fits
 
   [[nodiscard]] SlotWord load_word() const { return {word.load(std::memory_order_seq_cst)}; }
   void store_word(SlotWord value) { word.store(value.bits, std::memory_order_seq_cst); }
 };
-static_assert(sizeof(Slot) == 576);
+static_assert(sizeof(Slot) == 128);
 static_assert(offsetof(Slot, segment) == 8 && offsetof(Slot, name) == 64);
-static_assert(offsetof(Slot, shape) == 320 && offsetof(Slot, strides) == 448);
+
+struct alignas(64) SlotTail {
+  std::int64_t shape[kMaxDims];    // elements
+  std::int64_t strides[kMaxDims];  // elements
+  char name[kMaxNameSize + 1];     // only of names that do not fit into the slot
+};
+static_assert(sizeof(SlotTail) == 512);
+static_assert(offsetof(SlotTail, strides) == 128 && offsetof(SlotTail, name) == 256);
+
+[[nodiscard]] inline std::string_view name_of(const Slot& slot, const SlotTail& tail) {
+  return {slot.name_size <= kSlotNameBytes ? slot.name : tail.name, slot.name_size};
+}
+// REQUIRES: name.size() <= kMaxNameSize.
+inline void set_name(Slot& slot, SlotTail& tail, std::string_view name) {
+  slot.name_size = static_cast<std::uint8_t>(name.size());
+  name.copy(slot.name, kSlotNameBytes);
+  if (name.size() > kSlotNameBytes) name.copy(tail.name, kMaxNameSize);
+}
+// Looks at the tail only if everything in the slot agrees.
+[[nodiscard]] inline bool has_name(const Slot& slot, const SlotTail& tail, std::string_view name) {
+  if (slot.name_size != name.size()) return false;
+  if (name.size() <= kSlotNameBytes) return std::memcmp(slot.name, name.data(), name.size()) == 0;
+  return std::memcmp(slot.name, name.data(), kSlotNameBytes) == 0 &&
+         std::memcmp(tail.name, name.data(), name.size()) == 0;
+}
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "slots are shared between processes");
 
 }  // namespace tensord::shm
