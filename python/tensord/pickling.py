@@ -17,24 +17,29 @@ __all__ = ["with_store"]
 
 _T = TypeVar("_T")
 
-# One connection for each daemon that views arrived from. A Store works on both sides of a fork, so a
+# One connection for each daemon that was needed so far. A Store works on both sides of a fork, so a
 # child may go on with what it inherited.
-_stores: dict[str, Store] = {}
+_stores: dict[str | None, Store] = {}
 
 
-def with_store(socket: str, use: Callable[[Store], _T]) -> _T:
-    """`use` of this process's own store of that daemon; once more if the daemon was started anew meanwhile."""
+def with_store(socket: str | None, use: Callable[[Store], _T]) -> _T:
+    """`use` of this process's own store of that daemon; once more if the daemon was started anew meanwhile.
+
+    None is where connect() leads to, and starts a daemon if none is running, as connect() does.
+    """
+    start = socket is None
+    socket = socket or os.environ.get("TENSORD_SOCKET")
     try:
-        return use(_store_at(socket))
+        return use(_store_at(socket, start))
     except ConnectionLostError:
         _stores.pop(socket, None)
-        return use(_store_at(socket))
+        return use(_store_at(socket, start))
 
 
-def _store_at(socket: str) -> Store:
+def _store_at(socket: str | None, start: bool) -> Store:
     store = _stores.get(socket)
     # Two threads may both connect, and then both take the one that came first.
-    return store if store is not None else _stores.setdefault(socket, connect(socket, start=False))
+    return store if store is not None else _stores.setdefault(socket, connect(socket, start=start))
 
 
 def reduce_view(view: View) -> tuple[Any, ...]:
