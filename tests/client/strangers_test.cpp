@@ -91,6 +91,16 @@ TEST_CASE("a daemon that welcomes without descriptors, or with other files, is r
   CHECK_THAT(error_when_served_by(welcome({0, 1})), contains_text("no sealed memfd"));
 }
 
+TEST_CASE("a daemon of another version is told from a stranger, in its own words", "[client][strangers]") {
+  const auto refuse = [](int socket) {
+    protocol::ErrorReply reply;
+    reply.header = {protocol::MessageType::kHello, 1, Errc::kVersionMismatch, 0};
+    reply.text.assign("the daemon (tensord 9.0) speaks protocol 9");
+    os::send_message(socket, protocol::bytes_of(reply));
+  };
+  CHECK_THAT(error_when_served_by(refuse), contains_text("speaks protocol 9"));
+}
+
 TEST_CASE("a stopped daemon is reported after a while, not waited for for ever", "[client][strangers]") {
   const DaemonProcess daemon;
   REQUIRE(::kill(daemon.pid(), SIGSTOP) == 0);

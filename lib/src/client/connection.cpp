@@ -38,6 +38,10 @@ std::function<void()>& interrupt_check() {
 
 }  // namespace
 
+void Connection::check_interrupt() {
+  if (interrupt_check()) interrupt_check()();
+}
+
 void Connection::set_interrupt_check(std::function<void()> check) { interrupt_check() = std::move(check); }
 
 // ---- connecting -------------------------------------------------------------------------------
@@ -75,7 +79,7 @@ void Connection::say_hello() {
                          std::to_string(kHelloTimeout.count() / 1000) +
                          " s: the daemon is stopped, or this is not a tensord socket");
     }
-    if (interrupt_check()) interrupt_check()();
+    check_interrupt();
   }
 
   // A fresh buffer rather than a HelloReply: whoever answers may not be a tensord at all.
@@ -323,7 +327,7 @@ std::size_t Connection::receive_reply(std::span<std::byte> buffer, std::uint32_t
     } catch (const std::system_error& error) {
       if (error.code().value() != EINTR) throw InternalError(std::string("recvmsg: ") + error.what());
       // May throw: then this request is given up, and its late reply skipped below by a later one.
-      if (interrupt_check()) interrupt_check()();
+      check_interrupt();
       continue;
     }
     if (received.size_bytes == 0) lost("it hung up");

@@ -88,6 +88,8 @@ class Connection {
   [[nodiscard]] const std::array<std::uint8_t, 16>& store_id() const { return catalog_.store_id(); }
 
   static void set_interrupt_check(std::function<void()> check);
+  // For whoever waits and was interrupted by a signal. May throw, to give the wait up.
+  static void check_interrupt();
 
  private:
   Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters);

@@ -19,6 +19,7 @@
 
 #include <tensord/store.hpp>
 
+#include "client/connection.hpp"
 #include "os/socket.hpp"
 
 extern char** environ;
@@ -131,7 +132,10 @@ void start_daemon(const std::string& socket) {
   }
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0) {
-    if (errno == EINTR) continue;
+    if (errno == EINTR) {
+      client::Connection::check_interrupt();
+      continue;
+    }
     return;  // SIGCHLD is ignored in this process: connecting will show whether it worked
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
