@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "near_names.hpp"
+#include "shm/live_header.hpp"
 #include "shm/name_hash.hpp"
 
 namespace tensord::daemon {
@@ -36,9 +37,19 @@ Registry::Registry(shm::CatalogWriter catalog, mode_t namespace_mode, GiveBack g
 // ---- clients ----------------------------------------------------------------------------------
 
 ClientId Registry::add_client(const Credentials& who, shm::LedgerScanner ledger) {
-  const ClientId id = ++last_client_;
+  // After four billion connections numbers come again; not while somebody has them, and never the
+  // two that mean nobody.
+  do {
+    ++last_client_;
+  } while (last_client_ == 0 || last_client_ == shm::kTornWriter || clients_.contains(last_client_));
+  const ClientId id = last_client_;
   clients_.emplace(id, Client{who, ledger, {}, {}, {}});
   return id;
+}
+
+const Credentials* Registry::who_is(ClientId id) const {
+  const auto found = clients_.find(id);
+  return found == clients_.end() ? nullptr : &found->second.who;
 }
 
 void Registry::remove_client(ClientId id) {

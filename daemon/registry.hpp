@@ -34,7 +34,7 @@
 
 namespace tensord::daemon {
 
-using ClientId = std::uint64_t;
+using ClientId = std::uint32_t;  // also the connection's number in its ledger; never 0
 using SlotIndex = std::uint32_t;
 
 struct Tensor {
@@ -73,6 +73,8 @@ class Registry {
   ClientId add_client(const Credentials& who, shm::LedgerScanner ledger);
   // Aborts what it was building, deletes its "client" tensors, forgets its pins.
   void remove_client(ClientId client);
+  // Who the client is; null if it is not connected (any number is allowed).
+  [[nodiscard]] const Credentials* who_is(ClientId client) const;
   // From now on the client's ledger counts for this segment. Fails with kNotFound (no such segment,
   // or no tensor in it any more), kPermissionDenied.
   Result<Done> grant(ClientId client, SegmentId segment, Right right);

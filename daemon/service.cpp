@@ -83,7 +83,6 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
   try {
     ledger = os::Memfd::create("tensord-ledger", shm::ledger_size_bytes(slot_count));
     region = bip::mapped_region(ledger, bip::read_write);
-    shm::format_ledger(bytes_of_region(region), slot_count);
     ledger.seal_size();
     welcome.fds[0] = catalog_.open_read_only();
     welcome.fds[1] = std::move(ledger).release();
@@ -91,6 +90,7 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
     return Failure{Errc::kInternal, std::string("the daemon cannot make a ledger: ") + error.what()};
   }
   welcome.client = registry_.add_client(who, shm::LedgerScanner(bytes_of_region(region), slot_count));
+  shm::format_ledger(bytes_of_region(region), slot_count, welcome.client);
   connected_.emplace(welcome.client, Connected{who, std::move(region)});
   welcome.reply.protocol_version = protocol::kProtocolVersion;
   welcome.reply.layout_version = shm::kLayoutVersion;
@@ -271,6 +271,15 @@ protocol::StatsReply Service::stats() const {
   reply.max_connections = options_.max_connections;
   reply.daemon_pid = static_cast<std::uint32_t>(::getpid());
   reply.version.assign(kVersion);
+  return reply;
+}
+
+protocol::AskAboutReply Service::ask_about(const protocol::AskAbout& request) const {
+  protocol::AskAboutReply reply;
+  if (const Credentials* who = registry_.who_is(request.connection)) {
+    reply.connected = 1;
+    reply.pid = static_cast<std::uint32_t>(who->pid);
+  }
   return reply;
 }
 

@@ -51,6 +51,7 @@ class Service {
                                      std::vector<os::UniqueFd>& fds);
   protocol::ListReply list(const protocol::List& request) const;
   protocol::StatsReply stats() const;
+  protocol::AskAboutReply ask_about(const protocol::AskAbout& request) const;
   Result<protocol::ShutdownReply> shutdown(ClientId client);
   void nudge(const protocol::Nudge& request);
 

@@ -128,6 +128,11 @@ asio::awaitable<Session::Next> Session::handle(std::span<const std::byte> messag
     case MessageType::kStats:
       if (parse<protocol::Stats>(message)) co_return answer<protocol::StatsReply>(header, service_.stats());
       break;
+    case MessageType::kAskAbout:
+      if (const auto request = parse<protocol::AskAbout>(message)) {
+        co_return answer<protocol::AskAboutReply>(header, service_.ask_about(*request));
+      }
+      break;
     case MessageType::kShutdown:
       if (parse<protocol::Shutdown>(message)) co_return answer(header, service_.shutdown(*client_));
       break;

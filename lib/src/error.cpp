@@ -15,6 +15,7 @@ void throw_error(Errc code, const std::string& text) {
     case Errc::kLimitReached: throw LimitReachedError(text);
     case Errc::kWouldCopy: throw WouldCopyError(text);
     case Errc::kTimeout: throw TimeoutError(text);
+    case Errc::kTornWrite: throw TornWriteError(text);
     case Errc::kOk:
     case Errc::kInternal: break;
   }

@@ -29,9 +29,10 @@ constexpr ErrorName kNames[] = {
     {Errc::kWouldCopy, "WouldCopyError"},
     {Errc::kTimeout, "TimeoutError"},
     {Errc::kInternal, "InternalError"},
+    {Errc::kTornWrite, "TornWriteError"},
 };
 constexpr std::size_t kCodes = std::size(kNames) + 1;  // kOk has no class: its place is Error itself
-static_assert(static_cast<std::size_t>(Errc::kInternal) == kCodes - 1, "a code has no Python class");
+static_assert(static_cast<std::size_t>(Errc::kTornWrite) == kCodes - 1, "a code has no Python class");
 
 // Never released: errors may be raised until the very end of the interpreter.
 std::array<PyObject*, kCodes> classes{};

@@ -18,6 +18,7 @@ __all__ = [
     "OutOfSpaceError",
     "PermissionDeniedError",
     "TimeoutError",
+    "TornWriteError",
     "UnsupportedTypeError",
     "VersionMismatchError",
     "WouldCopyError",
@@ -74,6 +75,10 @@ class WouldCopyError(Error, BufferError):
 
 class TimeoutError(Error, builtins.TimeoutError):
     """Nobody answered in time."""
+
+
+class TornWriteError(Error):
+    """A live tensor is half written: its writer died or gave up in the middle."""
 
 
 class InternalError(Error, RuntimeError):

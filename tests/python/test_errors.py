@@ -18,6 +18,7 @@ NATURES = {
     tensord.LimitReachedError: Exception,
     tensord.WouldCopyError: BufferError,
     tensord.TimeoutError: TimeoutError,
+    tensord.TornWriteError: Exception,
     tensord.InternalError: RuntimeError,
 }
 

@@ -26,6 +26,7 @@ enum class Errc : std::uint32_t {
   kWouldCopy = 10,        // only a copy could do it, and none was asked for
   kTimeout = 11,          // nobody answered in time
   kInternal = 12,         // a fault of ours, or of the system: the text has the details
+  kTornWrite = 13,        // a live tensor whose writer died or gave up in the middle
 };
 
 class Error : public std::runtime_error {
@@ -55,6 +56,7 @@ using LimitReachedError = ErrorOf<Errc::kLimitReached>;
 using WouldCopyError = ErrorOf<Errc::kWouldCopy>;
 using TimeoutError = ErrorOf<Errc::kTimeout>;
 using InternalError = ErrorOf<Errc::kInternal>;
+using TornWriteError = ErrorOf<Errc::kTornWrite>;
 
 // Throws the class that belongs to `code`. REQUIRES: code is not kOk.
 [[noreturn]] void throw_error(Errc code, const std::string& text);

@@ -11,6 +11,7 @@
 // Fails    mutable_data() and as_mutable() throw PermissionDeniedError unless the view is "r+".
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -29,6 +30,7 @@ class Connection;
 namespace shm {
 struct Slot;
 struct SlotTail;
+struct LiveHeader;
 }
 
 inline constexpr int kMaxDims = 16;               // dimensions of a tensor, at most
@@ -47,6 +49,40 @@ struct Location {
   std::uint64_t segment = 0;       // the store's number for the segment, never used twice
   std::uint64_t inode = 0;         // of the segment's memfd
   std::uint64_t offset_bytes = 0;  // of the first element within the segment
+};
+
+// A timeout that never comes.
+inline constexpr std::chrono::nanoseconds kForever = std::chrono::nanoseconds::max();
+// How long a copy of a live tensor waits for its writer, unless told otherwise.
+inline constexpr std::chrono::nanoseconds kReadTimeout = std::chrono::seconds(30);
+
+class View;
+
+// Writing: the time in which a live tensor is being changed. Readers who want whole versions
+// (View::clone_to, View::wait) wait until it ends; one writer at a time.
+//
+//   {
+//     tensord::Writing writing = weights.writing();
+//     update(weights.as_mutable<float>());
+//   }  // a new version, whole; whoever waits for it wakes
+//
+// Ends     with end() or destruction. When it is destroyed by an exception, or give_up() is called, the
+//          tensor is torn: readers get TornWriteError until somebody writes it with `repair`.
+// Crash    A process that dies in between leaves the tensor torn, too.
+class Writing {
+ public:
+  Writing(Writing&& other) noexcept;
+  Writing& operator=(Writing&&) = delete;
+  ~Writing();
+  void end() noexcept;
+  void give_up() noexcept;
+
+ private:
+  friend class View;
+  Writing(std::unique_ptr<View> view, std::uint64_t held) noexcept;
+  std::unique_ptr<View> view_;  // keeps the tensor; null once it ended
+  std::uint64_t held_ = 0;
+  int exceptions_ = 0;  // in flight when it began
 };
 
 class View {
@@ -101,15 +137,28 @@ class View {
   // mapping lives as long as the pointer, and holds its own pin. Each call maps anew.
   [[nodiscard]] std::shared_ptr<std::byte> map_private() const;
 
-  // Exactly one copy, out: size_bytes() bytes into private memory of the caller's.
-  // REQUIRES: destination.size() == size_bytes().
-  void clone_to(std::span<std::byte> destination) const;
+  // Exactly one copy, out: size_bytes() bytes into private memory of the caller's. Of a live tensor
+  // all of one version, as far as its writers use writing(). Returns the version.
+  // Throws TornWriteError, TimeoutError (a writer does not end). REQUIRES: destination.size() == size_bytes().
+  std::uint64_t clone_to(std::span<std::byte> destination, std::chrono::nanoseconds timeout = kReadTimeout) const;
+
+  // ---- versions of live tensors; sealed ones are at version 0 for ever ----
+  // How often it was written by now, by writers that use writing().
+  [[nodiscard]] std::uint64_t version() const;
+  // Waits for a whole version other than `after`, and returns it. Sleeps; interruptible by signals
+  // (Store::set_interrupt_check). Throws TimeoutError, TornWriteError; InvalidArgumentError if sealed.
+  std::uint64_t wait(std::uint64_t after, std::chrono::nanoseconds timeout = kForever) const;
+  // Begins to write; waits while another does. `repair` also takes a torn tensor: write all of it then.
+  // Throws PermissionDeniedError unless "r+", TimeoutError, TornWriteError.
+  [[nodiscard]] Writing writing(std::chrono::nanoseconds timeout = kForever, bool repair = false) const;
 
  private:
   friend class client::Connection;
+  friend class Writing;
   View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, const shm::SlotTail* tail,
        std::byte* data, std::uint32_t index, Mode mode) noexcept;
   void require_elements(DType dtype) const;
+  [[nodiscard]] const shm::LiveHeader& live_header() const;
 
   std::shared_ptr<client::Connection> connection_;
   const shm::Slot* slot_ = nullptr;

@@ -216,6 +216,11 @@ Connection::Draft Connection::create(std::string_view name, const protocol::Tens
       throw InternalError("the daemon placed " + quoted(name) + " outside of its segment");
     }
     draft.data = segment->base(/*writable=*/true) + reply.offset;
+    if (options.kind == Kind::kLive) {
+      if (reply.offset < shm::kLivePrefixBytes) throw InternalError("the daemon left no room for a live tensor's header");
+      // What an earlier tensor of this namespace left there is not this one's version.
+      std::memset(draft.data - shm::kLivePrefixBytes, 0, shm::kLivePrefixBytes);
+    }
   } catch (...) {
     abort(draft);
     throw;
@@ -256,6 +261,14 @@ void Connection::abort(const Draft& draft) noexcept {
   } catch (...) {
     // The daemon drops it when this connection ends.
   }
+}
+
+Connection::Peer Connection::ask_about(std::uint32_t connection) {
+  protocol::AskAbout request;
+  request.header.type = protocol::AskAbout::kType;
+  request.connection = connection;
+  const auto reply = call<protocol::AskAboutReply>(request);
+  return {reply.connected != 0, reply.pid};
 }
 
 void Connection::grant_writing(std::uint64_t segment) {

@@ -84,6 +84,14 @@ class Connection {
   [[nodiscard]] const Segment& segment_of(const shm::Slot& slot) const;
   [[nodiscard]] Counters& counters() const { return *counters_; }
 
+  // What the daemon knows about a connection, by its number.
+  struct Peer {
+    bool connected = false;
+    std::uint32_t pid = 0;
+  };
+  [[nodiscard]] Peer ask_about(std::uint32_t connection);
+  [[nodiscard]] std::uint32_t number() const { return ledger_.connection(); }
+
   [[nodiscard]] bool frozen() const { return ledger_.frozen(); }
   [[nodiscard]] const std::array<std::uint8_t, 16>& store_id() const { return catalog_.store_id(); }
 

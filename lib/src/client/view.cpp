@@ -8,6 +8,7 @@
 
 #include "client/connection.hpp"
 #include "client/copy.hpp"
+#include "client/live.hpp"
 #include "protocol/tensor_spec.hpp"
 #include "shm/slot.hpp"
 
@@ -64,14 +65,21 @@ void View::require_elements(DType dtype) const {
 
 std::shared_ptr<std::byte> View::map_private() const { return connection_->map_private(*this); }
 
-void View::clone_to(std::span<std::byte> destination) const {
+std::uint64_t View::clone_to(std::span<std::byte> destination, std::chrono::nanoseconds timeout) const {
   if (destination.size() != size_bytes()) {
     throw InvalidArgumentError("clone_to got " + std::to_string(destination.size()) +
                                " bytes for the tensor " + protocol::quoted(name()) + " of " +
                                std::to_string(size_bytes()));
   }
-  client::copy_bytes(destination.data(), data_, destination.size());
+  std::uint64_t version = 0;
+  if (kind() == Kind::kLive) {
+    const client::LiveTensor tensor{*connection_, live_header(), name()};
+    version = client::copy_whole(tensor, destination, data_, client::Deadline(timeout));
+  } else {
+    client::copy_bytes(destination.data(), data_, destination.size());
+  }
   connection_->counters().bytes_copied_out.fetch_add(destination.size(), std::memory_order_relaxed);
+  return version;
 }
 
 }  // namespace tensord

@@ -48,6 +48,7 @@ enum class MessageType : std::uint32_t {
   kStats = 9,
   kShutdown = 10,
   kNudge = 11,    // "slot s is dying and I have just let go of it"; a hint, no reply
+  kAskAbout = 12,  // whether a connection still exists, and whose it is
 };
 
 struct RequestHeader {
@@ -228,6 +229,19 @@ struct StatsReply {
   Text<28> version;
 };
 
+// Connections are known by the number in their ledger (shm/ledger.hpp).
+struct AskAbout {
+  static constexpr auto kType = MessageType::kAskAbout;
+  RequestHeader header;
+  std::uint32_t connection = 0;
+  std::uint32_t reserved = 0;
+};
+struct AskAboutReply {
+  ReplyHeader header;
+  std::uint32_t connected = 0;  // 0 or 1
+  std::uint32_t pid = 0;        // of who connected; 0 if not connected
+};
+
 struct Shutdown {
   static constexpr auto kType = MessageType::kShutdown;
   RequestHeader header;
@@ -252,6 +266,7 @@ static_assert(Message<Create> && Message<CreateReply> && Message<Publish> && Mes
 static_assert(Message<Abort> && Message<AbortReply> && Message<Delete> && Message<DeleteReply>);
 static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<GrantReply>);
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
+static_assert(Message<AskAbout> && Message<AskAboutReply>);
 static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge>);
 static_assert(sizeof(Hello) == 24 && sizeof(HelloReply) == 40 && sizeof(ErrorReply) == 1024,
               "these three never change");

@@ -11,11 +11,12 @@ std::size_t ledger_size_bytes(std::uint32_t slot_count) {
   return kLedgerCountersOffset + (counters + kPageBytes - 1) / kPageBytes * kPageBytes;
 }
 
-void format_ledger(std::span<std::byte> memory, std::uint32_t slot_count) {
+void format_ledger(std::span<std::byte> memory, std::uint32_t slot_count, std::uint32_t connection) {
   assert(memory.size() == ledger_size_bytes(slot_count));
   auto* header = new (memory.data()) LedgerHeader{};
   header->magic = kLedgerMagic;
   header->slot_count = slot_count;
+  header->connection = connection;
 }
 
 std::optional<Ledger> Ledger::open(std::span<std::byte> memory, std::uint32_t slot_count) {

@@ -5,6 +5,8 @@
 //     0     8 magic      daemon, once                          client, at connect
 //     8     4 slot_count daemon, once                          client, at connect
 //    12     4 frozen     client, in fork()'s prepare handler   client (both sides of the fork)
+//    16     4 connection daemon, once: this connection's       client: the writer in live_header.hpp
+//                        number, never 0
 //    64  2048 touched    client: bit c before the first pin    daemon
 //                        in chunk c
 //  4096  4n  counters    client: views of the tensor in slot s daemon
@@ -49,7 +51,8 @@ struct LedgerHeader {
   std::uint64_t magic;
   std::uint32_t slot_count;
   std::atomic<std::uint32_t> frozen;
-  std::byte reserved[48];
+  std::uint32_t connection;
+  std::byte reserved[44];
   std::atomic<std::uint64_t> touched[kTouchedWords];
 };
 static_assert(sizeof(LedgerHeader) <= kLedgerCountersOffset && offsetof(LedgerHeader, touched) == 64);
@@ -58,7 +61,7 @@ static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 
 [[nodiscard]] std::size_t ledger_size_bytes(std::uint32_t slot_count);
 // Writes the header into zeroed memory of ledger_size_bytes(slot_count) bytes.
-void format_ledger(std::span<std::byte> memory, std::uint32_t slot_count);
+void format_ledger(std::span<std::byte> memory, std::uint32_t slot_count, std::uint32_t connection = 1);
 
 class Ledger {
  public:
@@ -79,6 +82,9 @@ class Ledger {
     if (frozen()) return 1;
     return counters_[s].fetch_sub(1, std::memory_order_seq_cst) - 1;
   }
+
+  // The number by which the daemon knows this connection.
+  [[nodiscard]] std::uint32_t connection() const { return header_->connection; }
 
   void freeze() { header_->frozen.store(1, std::memory_order_seq_cst); }
   [[nodiscard]] bool frozen() const { return header_->frozen.load(std::memory_order_seq_cst) != 0; }

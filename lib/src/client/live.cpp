@@ -1,0 +1,150 @@
+// Everybody here waits the same way: look, spin for a moment, then sleep on the word. The sleep is
+// bounded while somebody writes, because a writer can die without a word; then the daemon is asked
+// whether the writer's connection still exists. It is the only one who knows, and it is not guessed from
+// a pid or a clock.
+#include "client/live.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <tensord/error.hpp>
+#include <tensord/view.hpp>
+
+#include "client/connection.hpp"
+#include "client/copy.hpp"
+#include "os/crash_point.hpp"
+#include "os/futex.hpp"
+#include "protocol/tensor_spec.hpp"
+
+namespace tensord::client {
+namespace {
+
+using protocol::quoted;
+using shm::LiveHeader;
+using shm::LiveWord;
+
+// Writers hold a tensor for about as long as a copy of it takes; a wake-up costs some tens of
+// microseconds (limits.md). So a short spin pays, and a long one does not.
+constexpr int kSpins = 2'000;
+// How long a writer may stay silent before the daemon is asked whether it lives.
+constexpr std::chrono::milliseconds kWriterCheckInterval{20};
+// Nothing can die while a tensor is whole, so this only bounds how long a lost wake-up would last.
+constexpr std::chrono::seconds kQuietInterval{1};
+
+std::string describe_writer(const LiveTensor& tensor, std::uint32_t writer) {
+  const auto peer = tensor.connection.ask_about(writer);
+  return peer.connected ? "pid " + std::to_string(peer.pid) : "a writer that is gone";
+}
+
+// Whether nobody will ever finish writing `word`.
+bool is_torn(const LiveTensor& tensor, LiveWord word) {
+  if (word.whole()) return false;
+  if (word.writer == shm::kTornWriter) return true;
+  if (tensor.connection.ask_about(word.writer).connected) return false;
+  // The writer may have finished, and hung up, between our look and the question.
+  return tensor.header.load() == word;
+}
+
+[[noreturn]] void throw_torn(const LiveTensor& tensor) {
+  throw TornWriteError("the live tensor " + quoted(tensor.name) +
+                       " is half written, its writer died or gave up in the middle: write it whole with "
+                       "writing(repair=True), or replace it");
+}
+
+// Until the word is another than `seen`, or it is time to look around.
+void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
+  for (int spin = 0; spin < kSpins; ++spin) {
+    if (tensor.header.load() != seen) return;
+    __builtin_ia32_pause();
+  }
+  const std::chrono::nanoseconds limit =
+      seen.whole() ? std::chrono::nanoseconds(kQuietInterval) : std::chrono::nanoseconds(kWriterCheckInterval);
+  const os::FutexWait outcome = os::futex_wait(tensor.header.futex(), seen.sequence, deadline.left(limit));
+  if (outcome == os::FutexWait::kInterrupted) Connection::check_interrupt();
+  if (outcome == os::FutexWait::kTimedOut && is_torn(tensor, seen)) throw_torn(tensor);
+}
+
+}  // namespace
+
+Deadline::Deadline(std::chrono::nanoseconds timeout) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto never = std::chrono::steady_clock::time_point::max();
+  at_ = timeout >= never - now ? never : now + timeout;
+}
+
+bool Deadline::passed() const { return std::chrono::steady_clock::now() >= at_; }
+
+std::chrono::nanoseconds Deadline::left(std::chrono::nanoseconds limit) const {
+  const auto now = std::chrono::steady_clock::now();
+  return std::clamp(std::chrono::nanoseconds(at_ - now), std::chrono::nanoseconds(0), limit);
+}
+
+LiveWord await_whole(const LiveTensor& tensor, const Deadline& deadline) {
+  for (;;) {
+    const LiveWord word = tensor.header.load();
+    if (word.whole()) return word;
+    if (word.writer == shm::kTornWriter) throw_torn(tensor);
+    if (deadline.passed()) {
+      if (is_torn(tensor, word)) throw_torn(tensor);
+      throw TimeoutError("the live tensor " + quoted(tensor.name) + " is still being written by " +
+                         describe_writer(tensor, word.writer));
+    }
+    pause(tensor, word, deadline);
+  }
+}
+
+std::uint64_t copy_whole(const LiveTensor& tensor, std::span<std::byte> destination, const std::byte* source,
+                         const Deadline& deadline) {
+  for (;;) {
+    const LiveWord word = await_whole(tensor, deadline);
+    const std::uint64_t version = tensor.header.version.load(std::memory_order_relaxed);
+    copy_bytes(destination.data(), source, destination.size());
+    if (tensor.header.still(word)) return version;
+    if (deadline.passed()) {
+      throw TimeoutError("the live tensor " + quoted(tensor.name) +
+                         " changes faster than it can be copied; wait for a version, or slow its writer down");
+    }
+  }
+}
+
+std::uint64_t await_version(const LiveTensor& tensor, std::uint64_t after, const Deadline& deadline) {
+  for (;;) {
+    const LiveWord word = await_whole(tensor, deadline);
+    const std::uint64_t version = tensor.header.version.load(std::memory_order_relaxed);
+    if (!tensor.header.still(word)) continue;
+    if (version != after) return version;
+    if (deadline.passed()) {
+      throw TimeoutError("nobody has written the live tensor " + quoted(tensor.name) + " since version " +
+                         std::to_string(after));
+    }
+    pause(tensor, word, deadline);
+  }
+}
+
+LiveWord begin_writing(const LiveTensor& tensor, LiveHeader& header, bool repair, const Deadline& deadline) {
+  const std::uint32_t self = tensor.connection.number();
+  for (;;) {
+    const LiveWord word = header.load();
+    if (!word.whole() && !(repair && is_torn(tensor, word))) {
+      await_whole(tensor, deadline);
+      continue;
+    }
+    if (header.begin(word, self)) {
+      os::crash_point("writing.begun");
+      return LiveHeader::held_after(word, self);
+    }
+  }
+}
+
+void end_writing(LiveHeader& header, LiveWord held) noexcept {
+  os::crash_point("writing.ending");
+  header.end(held);
+  os::futex_wake_all(header.futex());
+}
+
+void give_up_writing(LiveHeader& header, LiveWord held) noexcept {
+  header.give_up(held);
+  os::futex_wake_all(header.futex());
+}
+
+}  // namespace tensord::client

@@ -1,0 +1,53 @@
+// Reading, writing and awaiting versions of live tensors (shm/live_header.hpp), with everything that
+// takes more than memory: deadlines, sleeping, Ctrl-C, and asking the daemon whether a writer lives.
+// Threads  any.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "shm/live_header.hpp"
+
+namespace tensord::client {
+
+class Connection;
+
+// A live tensor as these functions see it.
+struct LiveTensor {
+  Connection& connection;
+  const shm::LiveHeader& header;
+  std::string_view name;  // for messages
+};
+
+// When a call gives up. kForever never comes.
+class Deadline {
+ public:
+  explicit Deadline(std::chrono::nanoseconds timeout);
+  [[nodiscard]] bool passed() const;
+  // At most `limit`, at least zero.
+  [[nodiscard]] std::chrono::nanoseconds left(std::chrono::nanoseconds limit) const;
+
+ private:
+  std::chrono::steady_clock::time_point at_;
+};
+
+// Waits until the tensor is whole. Throws TornWriteError, TimeoutError (it names who is writing).
+shm::LiveWord await_whole(const LiveTensor& tensor, const Deadline& deadline);
+
+// Copies the bytes of one version. Returns its number. Throws as await_whole().
+std::uint64_t copy_whole(const LiveTensor& tensor, std::span<std::byte> destination, const std::byte* source,
+                         const Deadline& deadline);
+
+// Waits until the version is another than `after`, and whole. Returns it. Throws as await_whole().
+std::uint64_t await_version(const LiveTensor& tensor, std::uint64_t after, const Deadline& deadline);
+
+// Takes the tensor for writing; `header` is its writable mapping. Returns the word that is held.
+// A torn tensor is taken only with `repair`. Throws TornWriteError, TimeoutError.
+shm::LiveWord begin_writing(const LiveTensor& tensor, shm::LiveHeader& header, bool repair, const Deadline& deadline);
+void end_writing(shm::LiveHeader& header, shm::LiveWord held) noexcept;
+void give_up_writing(shm::LiveHeader& header, shm::LiveWord held) noexcept;
+
+}  // namespace tensord::client

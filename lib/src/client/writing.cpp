@@ -1,0 +1,82 @@
+// What View and Writing offer of versions; the waiting itself is in live.cpp.
+#include <exception>
+#include <string>
+#include <utility>
+
+#include <tensord/view.hpp>
+
+#include "client/connection.hpp"
+#include "client/live.hpp"
+#include "protocol/tensor_spec.hpp"
+#include "shm/live_header.hpp"
+#include "shm/slot.hpp"
+
+namespace tensord {
+
+using shm::LiveHeader;
+using shm::LiveWord;
+
+namespace {
+
+// Only what the header says of a version may be kept across calls; two 32-bit halves in one number.
+std::uint64_t packed(LiveWord word) { return std::uint64_t{word.writer} << 32 | word.sequence; }
+LiveWord unpacked(std::uint64_t bits) {
+  return {static_cast<std::uint32_t>(bits), static_cast<std::uint32_t>(bits >> 32)};
+}
+
+LiveHeader& writable_header(const View& view) {
+  return *reinterpret_cast<LiveHeader*>(view.mutable_data() - shm::kLivePrefixBytes);
+}
+
+}  // namespace
+
+const LiveHeader& View::live_header() const {
+  return *reinterpret_cast<const LiveHeader*>(data_ - shm::kLivePrefixBytes);
+}
+
+std::uint64_t View::version() const {
+  return kind() == Kind::kLive ? live_header().version.load(std::memory_order_acquire) : 0;
+}
+
+std::uint64_t View::wait(std::uint64_t after, std::chrono::nanoseconds timeout) const {
+  if (kind() != Kind::kLive) {
+    throw InvalidArgumentError("the tensor " + protocol::quoted(name()) +
+                               " is sealed and gets no new version; wait for live tensors");
+  }
+  return client::await_version({*connection_, live_header(), name()}, after, client::Deadline(timeout));
+}
+
+Writing View::writing(std::chrono::nanoseconds timeout, bool repair) const {
+  LiveHeader& header = writable_header(*this);
+  auto view = std::make_unique<View>(*this);
+  const client::LiveTensor tensor{*connection_, header, name()};
+  const LiveWord held = client::begin_writing(tensor, header, repair, client::Deadline(timeout));
+  return Writing(std::move(view), packed(held));
+}
+
+Writing::Writing(std::unique_ptr<View> view, std::uint64_t held) noexcept
+    : view_(std::move(view)), held_(held), exceptions_(std::uncaught_exceptions()) {}
+
+Writing::Writing(Writing&& other) noexcept = default;
+
+Writing::~Writing() {
+  if (std::uncaught_exceptions() > exceptions_) {
+    give_up();
+  } else {
+    end();
+  }
+}
+
+void Writing::end() noexcept {
+  if (view_ == nullptr) return;
+  client::end_writing(writable_header(*view_), unpacked(held_));
+  view_.reset();
+}
+
+void Writing::give_up() noexcept {
+  if (view_ == nullptr) return;
+  client::give_up_writing(writable_header(*view_), unpacked(held_));
+  view_.reset();
+}
+
+}  // namespace tensord
