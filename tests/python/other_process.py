@@ -7,9 +7,12 @@ import sys
 import textwrap
 
 _PRELUDE = """
-import json, os, sys
+import json, os, signal, sys
 import numpy as np
 import tensord
+
+# A test run in the background of a shell ignores Ctrl-C, and so would this process: it inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def say(value):
     print(json.dumps(value), flush=True)
