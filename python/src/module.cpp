@@ -9,6 +9,7 @@
 #include "lease.hpp"
 #include "store.hpp"
 #include "view.hpp"
+#include "writing.hpp"
 
 PYBIND11_MODULE(_core, module) {
   namespace python = tensord::python;
@@ -22,6 +23,7 @@ PYBIND11_MODULE(_core, module) {
   python::register_lease();
   python::register_view(module);
   python::register_build(module);
+  python::register_writing(module);
   python::register_store(module);
   python::register_interrupt_check();
 }

@@ -16,6 +16,7 @@
 #include "errors.hpp"
 #include "numpy_array.hpp"
 #include "records.hpp"
+#include "writing.hpp"
 #include "shape_tuple.hpp"
 
 namespace py = pybind11;
@@ -249,6 +250,18 @@ Raises WouldCopyError for a live tensor of mode "r".)")
            R"(A private copy of the tensor, exactly one copy: an ndarray, or a torch.Tensor with torch=True.
 
 Writable, C-contiguous, and independent of the store. The GIL is released while copying.)")
+      .def_property_readonly(
+          "version", [](const PyView& self) { return self.published().version(); },
+          "How often a live tensor was written by now, by writers that use writing(); 0 for sealed ones.")
+      .def("wait", &wait_for_version, arg("after"), py::kw_only(), arg("timeout") = py::none(),
+           R"(Waits for a whole version other than `after`, and returns it. timeout in seconds; None: no limit.
+
+Releases the GIL; Ctrl-C ends it. Raises TimeoutError, TornWriteError; InvalidArgumentError if sealed.)")
+      .def("writing", &begin_writing, py::kw_only(), arg("timeout") = py::none(), arg("repair") = false,
+           R"(`with view.writing():` changes a live tensor: whole for whoever clones it or waits for it.
+
+Entering waits while another writer is at it, `timeout` seconds at most. `repair` also takes a torn
+tensor: write all of it then. Raises PermissionDeniedError unless mode "r+", TimeoutError, TornWriteError.)")
       .def("close", &PyView::close, R"(Lets go of the tensor now, rather than when the view is collected.
 
 Arrays and tensors made from it stay valid, and hold the tensor until the last of them is gone.)")

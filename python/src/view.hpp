@@ -52,11 +52,11 @@ class PyView {
   [[nodiscard]] std::string repr() const;
   // Throws once closed.
   [[nodiscard]] const pybind11::object& lease() const;
+  // The C++ view. Throws once closed, and for a tensor in the making.
+  [[nodiscard]] const View& published() const;
 
  private:
   [[nodiscard]] const LeaseContent& content() const { return lease_content(lease()); }
-  // Throws for a tensor in the making.
-  [[nodiscard]] const View& published() const;
   // What DLPack consumers get: the bytes and who keeps them; private ones of a sealed tensor.
   struct Shared {
     Elements elements;

@@ -17,7 +17,7 @@ from collections.abc import Mapping as _Mapping
 from pathlib import Path as _Path
 
 from tensord import _core, pickling
-from tensord._core import Build, Store, View, __version__, connect
+from tensord._core import Build, Store, View, Writing, __version__, connect
 from tensord.errors import (
     AlreadyExistsError,
     ConnectionLostError,
@@ -57,6 +57,7 @@ __all__ = [
     "VersionMismatchError",
     "View",
     "WouldCopyError",
+    "Writing",
     "__version__",
     "connect",
 ]
@@ -77,6 +78,6 @@ _daemon = _Path(__file__).parent / "bin" / "tensord"
 if _daemon.exists():
     _core.set_daemon_path(str(_daemon))
 
-for _class in (Build, Store, View):
+for _class in (Build, Store, View, Writing):
     _class.__module__ = "tensord"  # what users call them
 del _class
