@@ -39,7 +39,8 @@ std::string reason() { return std::generic_category().message(errno); }
 // In a directory that others can write, another user could put a socket of his own in our place.
 void check_directory(const std::filesystem::path& directory) {
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    throw std::runtime_error("cannot make the directory " + directory.string() + " for the socket: " + reason());
+    throw std::runtime_error("cannot make the directory " + directory.string() +
+                             " for the socket: " + reason());
   }
   struct stat status {};
   if (::lstat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
@@ -58,17 +59,19 @@ void check_directory(const std::filesystem::path& directory) {
 std::optional<Listener> Listener::from_service_manager() {
   const char* pid = std::getenv("LISTEN_PID");
   const char* count = std::getenv("LISTEN_FDS");
-  if (pid == nullptr || count == nullptr || std::atol(pid) != ::getpid() || std::atoi(count) < 1) return std::nullopt;
+  if (pid == nullptr || count == nullptr || std::atol(pid) != ::getpid() || std::atoi(count) < 1)
+    return std::nullopt;
   Listener listener;
   listener.socket_.reset(kFirstPassedFd);
   int type = 0;
   int listening = 0;
   socklen_t size = sizeof type;
   if (std::atoi(count) != 1 || ::getsockopt(kFirstPassedFd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
-      type != SOCK_SEQPACKET || ::getsockopt(kFirstPassedFd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 ||
-      listening == 0) {
+      type != SOCK_SEQPACKET ||
+      ::getsockopt(kFirstPassedFd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0) {
     throw std::runtime_error(
-        "systemd passed something else than one listening socket: tensord.socket needs ListenSequentialPacket=");
+        "systemd passed something else than one listening socket: tensord.socket needs "
+        "ListenSequentialPacket=");
   }
   ::fcntl(kFirstPassedFd, F_SETFD, FD_CLOEXEC);
   ::fcntl(kFirstPassedFd, F_SETFL, ::fcntl(kFirstPassedFd, F_GETFL) | O_NONBLOCK);
@@ -86,7 +89,8 @@ std::optional<Listener> Listener::bind(const std::string& path) {
     if (std::optional<Listener> listener = try_bind(path)) return listener;
     if (is_served(path)) return std::nullopt;
     if (std::chrono::steady_clock::now() > deadline) {
-      throw std::runtime_error("another tensord holds " + path + ".lock but serves no socket: is it stopped?");
+      throw std::runtime_error("another tensord holds " + path +
+                               ".lock but serves no socket: is it stopped?");
     }
     std::this_thread::sleep_for(kRetryPause);
   }
@@ -98,7 +102,8 @@ std::optional<Listener> Listener::try_bind(const std::string& path) {
   }
   if (path.size() > os::max_socket_path_size()) {
     throw std::runtime_error("the socket path " + path + " has " + std::to_string(path.size()) +
-                             " bytes; the kernel takes at most " + std::to_string(os::max_socket_path_size()));
+                             " bytes; the kernel takes at most " +
+                             std::to_string(os::max_socket_path_size()));
   }
   check_directory(std::filesystem::path(path).parent_path());
 

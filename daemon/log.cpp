@@ -21,7 +21,9 @@ class JournalPriority : public spdlog::custom_flag_formatter {
                                                                            : "<7>";
     to.append(prefix.data(), prefix.data() + prefix.size());
   }
-  std::unique_ptr<custom_flag_formatter> clone() const override { return std::make_unique<JournalPriority>(); }
+  std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<JournalPriority>();
+  }
 };
 
 spdlog::logger& logger() {
@@ -44,8 +46,8 @@ spdlog::logger& logger() {
 }  // namespace
 
 void set_level(Level level) {
-  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info, spdlog::level::warn,
-                                                   spdlog::level::err};
+  constexpr spdlog::level::level_enum kLevels[] = {spdlog::level::debug, spdlog::level::info,
+                                                   spdlog::level::warn, spdlog::level::err};
   logger().set_level(kLevels[static_cast<int>(level)]);
 }
 

@@ -31,7 +31,8 @@ void allow_all_descriptors() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void serve(daemon::Listener listener, const daemon::Options& options, std::optional<daemon::Background> background) {
+void serve(daemon::Listener listener, const daemon::Options& options,
+           std::optional<daemon::Background> background) {
   const std::string socket = listener.path();
   daemon::Server server(std::move(listener), options);
   daemon::notify_service_manager("READY=1\nSTATUS=Serving " + socket);

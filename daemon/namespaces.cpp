@@ -16,10 +16,10 @@ bool Namespaces::allows(const Namespace& space, const Credentials& who, Right ri
 }
 
 Failure Namespaces::denied(std::string_view name, const Namespace& space, Right right) {
-  return {Errc::kPermissionDenied,
-          std::string("you may not ") + (right == Right::kRead ? "read" : "write") + " in the namespace " +
-              quoted(name) + ": it belongs to uid " + std::to_string(space.owner) +
-              "; use a namespace of your own, or ask its owner"};
+  return {Errc::kPermissionDenied, std::string("you may not ") + (right == Right::kRead ? "read" : "write") +
+                                       " in the namespace " + quoted(name) + ": it belongs to uid " +
+                                       std::to_string(space.owner) +
+                                       "; use a namespace of your own, or ask its owner"};
 }
 
 Result<Namespace*> Namespaces::find_or_make(std::string_view tensor_name, const Credentials& creator) {
@@ -30,8 +30,9 @@ Result<Namespace*> Namespaces::find_or_make(std::string_view tensor_name, const 
   }
   if (by_name_.size() >= kMaxNamespaces) forget_unused();
   if (by_name_.size() >= kMaxNamespaces) {
-    return Failure{Errc::kLimitReached, "the store has " + std::to_string(kMaxNamespaces) +
-                                            " namespaces with tensors in them, which is the limit: delete some"};
+    return Failure{Errc::kLimitReached,
+                   "the store has " + std::to_string(kMaxNamespaces) +
+                       " namespaces with tensors in them, which is the limit: delete some"};
   }
   Namespace space;
   space.id = ++last_id_;
@@ -46,7 +47,8 @@ Result<Namespace*> Namespaces::find_or_make(std::string_view tensor_name, const 
 Result<Done> Namespaces::check(std::string_view tensor_name, const Credentials& who, Right right) const {
   const std::string_view name = namespace_of(tensor_name);
   const auto found = by_name_.find(name);
-  if (found != by_name_.end() && !allows(found->second, who, right)) return denied(name, found->second, right);
+  if (found != by_name_.end() && !allows(found->second, who, right))
+    return denied(name, found->second, right);
   return Done{};  // in a namespace that does not exist there is nothing to protect
 }
 

@@ -6,8 +6,8 @@
 namespace tensord::daemon {
 namespace {
 
-constexpr std::size_t kOffered = 3;             // names in an error text
-constexpr std::size_t kMaxWork = 2'000'000;     // table cells filled for one question: about 2 ms
+constexpr std::size_t kOffered = 3;          // names in an error text
+constexpr std::size_t kMaxWork = 2'000'000;  // table cells filled for one question: about 2 ms
 
 }  // namespace
 
@@ -30,7 +30,8 @@ std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t li
 
 bool NearNames::look_at(std::string_view name) {
   const std::size_t limit = std::max<std::size_t>(1, wanted_.size() / 4);
-  const bool similar_size = std::max(name.size(), wanted_.size()) - std::min(name.size(), wanted_.size()) <= limit;
+  const bool similar_size =
+      std::max(name.size(), wanted_.size()) - std::min(name.size(), wanted_.size()) <= limit;
   work_ += similar_size ? name.size() * wanted_.size() + 16 : 16;
   if (similar_size) {
     if (const std::size_t edits = edit_distance(wanted_, name, limit); edits <= limit) {

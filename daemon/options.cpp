@@ -45,7 +45,8 @@ std::string check_mode(std::string& text) {
   for (const char digit : text) {
     if (digit < '0' || digit > '7') return "'" + text + "' is no octal mode: write it like 0640";
     mode = mode * 8 + static_cast<unsigned>(digit - '0');
-    if (mode > 0666) return "the mode " + text + " has bits other than read (4) and write (2) for owner, group, others";
+    if (mode > 0666)
+      return "the mode " + text + " has bits other than read (4) and write (2) for owner, group, others";
   }
   if ((mode & 0111) != 0) return "the mode " + text + " has an execute bit, which means nothing here";
   text = std::to_string(mode);
@@ -65,7 +66,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   options.socket = user_socket_path();
   CLI::App app{"tensord keeps named tensors in shared memory, for the processes of this machine."};
   app.set_version_flag("--version", "tensord " + std::string(kVersion));
-  app.set_config("--config", "", "Read options from this file (name = value lines)")->envname("TENSORD_CONFIG");
+  app.set_config("--config", "", "Read options from this file (name = value lines)")
+      ->envname("TENSORD_CONFIG");
 
   std::string max_bytes = std::to_string(default_max_bytes());
   std::string keep_warm = std::to_string(kDefaultKeepWarmBytes);
@@ -73,10 +75,12 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   app.add_option("--socket", options.socket, "Serve this socket; ignored when systemd passes one")
       ->envname("TENSORD_SOCKET")
       ->capture_default_str();
-  app.add_option("--max-bytes", max_bytes, "Memory the store may reserve, at most; default: half of the machine's")
+  app.add_option("--max-bytes", max_bytes,
+                 "Memory the store may reserve, at most; default: half of the machine's")
       ->envname("TENSORD_MAX_BYTES")
       ->transform(CLI::Validator(check_size, "SIZE"));
-  app.add_option("--keep-warm", keep_warm, "Free memory kept ready for new tensors instead of given back; default 1GiB")
+  app.add_option("--keep-warm", keep_warm,
+                 "Free memory kept ready for new tensors instead of given back; default 1GiB")
       ->envname("TENSORD_KEEP_WARM")
       ->transform(CLI::Validator(check_size, "SIZE"));
   app.add_option("--max-tensors", options.max_tensors, "Tensors at once, at most")
@@ -109,8 +113,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   options.max_bytes = std::stoull(max_bytes);
   options.keep_warm_bytes = std::stoull(keep_warm);
   // The default has not passed through the validator.
-  options.namespace_mode =
-      static_cast<mode_t>(namespace_mode == "0600" ? 0600 : std::stoul(namespace_mode));
+  options.namespace_mode = static_cast<mode_t>(namespace_mode == "0600" ? 0600 : std::stoul(namespace_mode));
   return options;
 }
 

@@ -64,7 +64,9 @@ void Registry::remove_client(ClientId id) {
   sweep();
 }
 
-void Registry::segment_added(SegmentId segment, Pool pool) { segments_.emplace(segment, SegmentUse{pool, {}}); }
+void Registry::segment_added(SegmentId segment, Pool pool) {
+  segments_.emplace(segment, SegmentUse{pool, {}});
+}
 
 void Registry::segment_dropped(SegmentId segment) {
   const auto use = segments_.find(segment);
@@ -76,7 +78,8 @@ Result<Done> Registry::grant(ClientId id, SegmentId segment, Right right) {
   const auto use = segments_.find(segment);
   if (use == segments_.end()) return Failure{Errc::kNotFound, "that segment is not in the store any more"};
   Client& grantee = client(id);
-  if (const Result<Done> allowed = namespaces_.check(use->second.pool.namespace_id, grantee.who, right); !allowed) {
+  if (const Result<Done> allowed = namespaces_.check(use->second.pool.namespace_id, grantee.who, right);
+      !allowed) {
     return allowed.failure();
   }
   use->second.granted.insert(id);
@@ -97,15 +100,18 @@ Result<Pool> Registry::admit(ClientId id, const NewTensor& wanted) {
   return Pool{space.value()->id, wanted.kind};
 }
 
-Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Pool& pool, const Placed& placed) {
+Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Pool& pool,
+                                  const Placed& placed) {
   // The namespace once more: while the space was made, it may have been forgotten.
   const Result<Namespace*> space = namespaces_.find_or_make(wanted.name, client(id).who);
   if (!space) return space.failure();
   if (space.value()->id != pool.namespace_id) {
-    return Failure{Errc::kInternal, "the namespace of " + quoted(wanted.name) + " changed meanwhile: try again"};
+    return Failure{Errc::kInternal,
+                   "the namespace of " + quoted(wanted.name) + " changed meanwhile: try again"};
   }
   const std::optional<SlotIndex> taken = take_slot();
-  if (!taken) return Failure{Errc::kOutOfSpace, "the last free slot of the store was just taken: delete a tensor"};
+  if (!taken)
+    return Failure{Errc::kOutOfSpace, "the last free slot of the store was just taken: delete a tensor"};
   const SlotIndex index = *taken;
   ++space.value()->tensors;
 
@@ -195,7 +201,8 @@ Result<Done> Registry::abort(ClientId id, SlotIndex slot, std::uint64_t word) {
 Result<Done> Registry::remove(ClientId id, std::string_view name) {
   const auto found = by_name_.find(name);
   if (found == by_name_.end()) return not_found(name);
-  if (const Result<Done> allowed = namespaces_.check(name, client(id).who, Right::kWrite); !allowed) return allowed;
+  if (const Result<Done> allowed = namespaces_.check(name, client(id).who, Right::kWrite); !allowed)
+    return allowed;
   let_die(found->second);
   return Done{};
 }

@@ -128,8 +128,8 @@ class Registry {
   [[nodiscard]] std::optional<SlotIndex> take_slot();
   [[nodiscard]] Tensor* building(ClientId client, SlotIndex slot, std::uint64_t word);
   void set_state(SlotIndex slot, shm::SlotState state);
-  void let_die(SlotIndex slot);       // Building or Published -> Dying, and Free at once if unpinned
-  bool reclaim(SlotIndex slot);       // REQUIRES: Dying
+  void let_die(SlotIndex slot);  // Building or Published -> Dying, and Free at once if unpinned
+  bool reclaim(SlotIndex slot);  // REQUIRES: Dying
   [[nodiscard]] bool pinned(SlotIndex slot) const;
   [[nodiscard]] Failure not_found(std::string_view name) const;
   [[nodiscard]] Failure already_exists(std::string_view name) const;
@@ -140,10 +140,10 @@ class Registry {
   Namespaces namespaces_;
   GiveBack give_back_;
 
-  std::vector<std::unique_ptr<Tensor>> tensors_;  // by slot; null while Free
-  std::vector<std::uint64_t> generations_;        // by slot
-  std::vector<SlotIndex> free_slots_;             // used before and free again
-  SlotIndex untouched_slots_ = 0;                 // from here on never used
+  std::vector<std::unique_ptr<Tensor>> tensors_;   // by slot; null while Free
+  std::vector<std::uint64_t> generations_;         // by slot
+  std::vector<SlotIndex> free_slots_;              // used before and free again
+  SlotIndex untouched_slots_ = 0;                  // from here on never used
   std::map<std::string_view, SlotIndex> by_name_;  // Published only; keys live in tensors_
   std::unordered_set<SlotIndex> dying_;
   std::uint64_t dying_bytes_ = 0;

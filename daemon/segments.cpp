@@ -26,26 +26,31 @@ Result<os::Memfd> make_memfd(std::uint64_t size_bytes) {
     memfd.seal_size();
     return memfd;
   } catch (const std::system_error& error) {
-    return Failure{Errc::kOutOfSpace, "the system has no memory for a segment of " + human_bytes(size_bytes) +
-                                          " (" + error.code().message() +
-                                          "), although the store's own limit allows it: free some memory, or lower "
-                                          "--max-bytes to what the machine really has"};
+    return Failure{Errc::kOutOfSpace,
+                   "the system has no memory for a segment of " + human_bytes(size_bytes) + " (" +
+                       error.code().message() +
+                       "), although the store's own limit allows it: free some memory, or lower "
+                       "--max-bytes to what the machine really has"};
   }
 }
 
 Failure out_of_space(const OutOfSpace& outcome) {
-  return {Errc::kOutOfSpace,
-          "out of space: asked " + human_bytes(outcome.asked_bytes) + ", free " + human_bytes(outcome.free_bytes) +
-              " (largest range " + human_bytes(outcome.largest_free_bytes) + "), limit " +
-              human_bytes(outcome.limit_bytes) + ": delete tensors, drop views of deleted ones, or raise --max-bytes"};
+  return {Errc::kOutOfSpace, "out of space: asked " + human_bytes(outcome.asked_bytes) + ", free " +
+                                 human_bytes(outcome.free_bytes) + " (largest range " +
+                                 human_bytes(outcome.largest_free_bytes) + "), limit " +
+                                 human_bytes(outcome.limit_bytes) +
+                                 ": delete tensors, drop views of deleted ones, or raise --max-bytes"};
 }
 
 }  // namespace
 
 Segments::Segments(asio::io_context& loop, Space space, Listener listener)
-    : space_(std::move(space)), listener_(std::move(listener)), made_(loop, asio::steady_timer::time_point::max()) {}
+    : space_(std::move(space)),
+      listener_(std::move(listener)),
+      made_(loop, asio::steady_timer::time_point::max()) {}
 
-asio::awaitable<Result<Placed>> Segments::place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes) {
+asio::awaitable<Result<Placed>> Segments::place(Pool pool, std::uint64_t size_bytes,
+                                                std::uint64_t prefix_bytes) {
   for (;;) {
     Placement placement = space_.place(pool, size_bytes, prefix_bytes);
     if (const auto* placed = std::get_if<Placed>(&placement)) co_return *placed;
@@ -90,7 +95,9 @@ asio::awaitable<Result<os::Memfd>> Segments::on_helper(std::uint64_t size_bytes)
   // optional: what co_spawn carries from one thread to the other must be default-constructible.
   auto made = co_await asio::co_spawn(
       helper_,
-      [size_bytes]() -> asio::awaitable<std::optional<Result<os::Memfd>>> { co_return make_memfd(size_bytes); },
+      [size_bytes]() -> asio::awaitable<std::optional<Result<os::Memfd>>> {
+        co_return make_memfd(size_bytes);
+      },
       asio::use_awaitable);
   co_return std::move(*made);
 }

@@ -32,7 +32,8 @@ class Segments {
 
   // Space for a tensor, in a segment that has memory behind every byte; makes one if need be.
   // Fails with kOutOfSpace (asked, free, largest, limit), kLimitReached (segments).
-  boost::asio::awaitable<Result<Placed>> place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
+  boost::asio::awaitable<Result<Placed>> place(Pool pool, std::uint64_t size_bytes,
+                                               std::uint64_t prefix_bytes);
   void give_back(const Extent& extent);
 
   // The memfd of a segment; null if there is none of this id (any value is allowed).
@@ -51,7 +52,7 @@ class Segments {
   std::vector<std::uint32_t> free_indexes_;
   std::uint32_t untouched_indexes_ = 0;
   std::uint64_t last_serial_ = 0;
-  boost::asio::steady_timer made_;  // never expires; cancelling it wakes who awaits a segment
+  boost::asio::steady_timer made_;      // never expires; cancelling it wakes who awaits a segment
   boost::asio::thread_pool helper_{1};  // last: it is joined before anything else goes
 };
 

@@ -51,7 +51,8 @@ asio::awaitable<void> Server::accept_clients() {
     const int fd = ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       auto session = std::make_shared<Session>(loop_, os::UniqueFd(fd), service_);
-      asio::co_spawn(loop_, [session] { return session->run(); }, asio::detached);
+      asio::co_spawn(
+          loop_, [session] { return session->run(); }, asio::detached);
     } else if (errno == EAGAIN) {
       co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
     } else if (errno != EINTR && errno != ECONNABORTED) {

@@ -52,9 +52,10 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
       stop_(std::move(stop)),
       catalog_(make_catalog(options.max_tensors)),
       catalog_region_(catalog_, bip::read_write),
-      registry_(shm::CatalogWriter(bytes_of_region(catalog_region_), options.max_tensors,
-                                   random_value<std::uint64_t>(), random_value<std::array<std::uint8_t, 16>>()),
-                options.namespace_mode, [this](const Extent& extent) { segments_.give_back(extent); }),
+      registry_(
+          shm::CatalogWriter(bytes_of_region(catalog_region_), options.max_tensors,
+                             random_value<std::uint64_t>(), random_value<std::array<std::uint8_t, 16>>()),
+          options.namespace_mode, [this](const Extent& extent) { segments_.give_back(extent); }),
       segments_(loop, Space(options.max_bytes, options.keep_warm_bytes),
                 {[this](SegmentId id, Pool pool) { registry_.segment_added(id, pool); },
                  [this](SegmentId id) { registry_.segment_dropped(id); }}),
@@ -67,14 +68,16 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
     const auto version = [](std::uint32_t protocol, std::uint32_t layout) {
       return "protocol " + std::to_string(protocol) + ", layout " + std::to_string(layout);
     };
-    return Failure{Errc::kVersionMismatch,
-                   "the daemon (tensord " + std::string(kVersion) + ") speaks " +
-                       version(protocol::kProtocolVersion, shm::kLayoutVersion) + ", the client " +
-                       version(hello.protocol_version, hello.layout_version) + ": install the same version of both"};
+    return Failure{Errc::kVersionMismatch, "the daemon (tensord " + std::string(kVersion) + ") speaks " +
+                                               version(protocol::kProtocolVersion, shm::kLayoutVersion) +
+                                               ", the client " +
+                                               version(hello.protocol_version, hello.layout_version) +
+                                               ": install the same version of both"};
   }
   if (connected_.size() >= options_.max_connections) {
-    return Failure{Errc::kLimitReached, "the daemon serves " + std::to_string(options_.max_connections) +
-                                            " connections, which is its limit: raise --max-connections, or close some"};
+    return Failure{Errc::kLimitReached,
+                   "the daemon serves " + std::to_string(options_.max_connections) +
+                       " connections, which is its limit: raise --max-connections, or close some"};
   }
   const std::uint32_t slot_count = options_.max_tensors;
   os::Memfd ledger;
@@ -168,7 +171,8 @@ Result<protocol::FindReply> Service::find(ClientId client, const protocol::Find&
   if (!slot) return slot.failure();
   const Tensor& tensor = registry_.tensor(slot.value());
   if (request.access == protocol::Access::kWrite && tensor.kind != Kind::kLive) {
-    return Failure{Errc::kPermissionDenied, "the tensor " + quoted(tensor.name) + " is sealed and cannot be attached " +
+    return Failure{Errc::kPermissionDenied, "the tensor " + quoted(tensor.name) +
+                                                " is sealed and cannot be attached " +
                                                 "\"r+\": attach it \"r\", or put it as live"};
   }
   if (request.access != protocol::Access::kNone) {
@@ -261,7 +265,8 @@ protocol::StatsReply Service::stats() const {
   reply.dying_bytes = tensors.dying_bytes;
   reply.largest_free_bytes = space.largest_free_bytes;
   reply.uptime_ms = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_).count());
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_)
+          .count());
   reply.tensors = tensors.tensors;
   reply.dying_tensors = tensors.dying;
   reply.building_tensors = tensors.building;

@@ -46,7 +46,8 @@ class Service {
   Result<protocol::AbortReply> abort(ClientId client, const protocol::Abort& request);
   Result<protocol::DeleteReply> remove(ClientId client, const protocol::Delete& request);
   // find and grant append the descriptors to `fds`.
-  Result<protocol::FindReply> find(ClientId client, const protocol::Find& request, std::vector<os::UniqueFd>& fds);
+  Result<protocol::FindReply> find(ClientId client, const protocol::Find& request,
+                                   std::vector<os::UniqueFd>& fds);
   Result<protocol::GrantReply> grant(ClientId client, const protocol::Grant& request,
                                      std::vector<os::UniqueFd>& fds);
   protocol::ListReply list(const protocol::List& request) const;

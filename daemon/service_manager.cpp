@@ -26,8 +26,8 @@ void notify_service_manager(std::string_view lines) {
   if (address.sun_path[0] == '@') address.sun_path[0] = '\0';  // an abstract name
   const os::UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const auto address_size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + size);
-  if (::sendto(socket.get(), lines.data(), lines.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
-               address_size) < 0) {
+  if (::sendto(socket.get(), lines.data(), lines.size(), MSG_NOSIGNAL,
+               reinterpret_cast<const sockaddr*>(&address), address_size) < 0) {
     log::warning("cannot tell the service manager: " + std::generic_category().message(errno));
   }
 }

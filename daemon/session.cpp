@@ -52,7 +52,8 @@ void Session::end_unless_greeted_in_time() {
 
 asio::awaitable<Session::Next> Session::receive_one() {
   // No room for descriptors: the kernel drops any that a client sends, and says so.
-  os::Received received = os::receive_message(socket_.native_handle(), buffer_, /*max_fds=*/0, /*block=*/false);
+  os::Received received =
+      os::receive_message(socket_.native_handle(), buffer_, /*max_fds=*/0, /*block=*/false);
   if (received.would_block) {
     boost::system::error_code error;
     co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read,
@@ -142,14 +143,13 @@ asio::awaitable<Session::Next> Session::handle(std::span<const std::byte> messag
         co_return Next::kGoOn;
       }
       break;
-    case MessageType::kHello:
-      co_return refuse("it says hello twice");
+    case MessageType::kHello: co_return refuse("it says hello twice");
     default:
       co_return refuse("it sends a message of the unknown type " +
                        std::to_string(static_cast<std::uint32_t>(header.type)));
   }
-  co_return refuse("its message of type " + std::to_string(static_cast<std::uint32_t>(header.type)) + " has " +
-                   std::to_string(message.size()) + " bytes");
+  co_return refuse("its message of type " + std::to_string(static_cast<std::uint32_t>(header.type)) +
+                   " has " + std::to_string(message.size()) + " bytes");
 }
 
 template <class T>

@@ -12,7 +12,9 @@ class JsonObject {
   JsonObject& add(std::string_view key, std::string_view value) { return add_raw(key, quote(value)); }
   JsonObject& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
   JsonObject& add(std::string_view key, bool value) { return add_raw(key, value ? "true" : "false"); }
-  JsonObject& add(std::string_view key, std::integral auto value) { return add_raw(key, std::to_string(value)); }
+  JsonObject& add(std::string_view key, std::integral auto value) {
+    return add_raw(key, std::to_string(value));
+  }
 
   [[nodiscard]] std::string text() const { return "{" + members_ + "}"; }
 

@@ -48,8 +48,13 @@ std::string human_duration(std::uint64_t ms) {
 
 void print_json(const std::string& socket, const StoreStats& stats) {
   tensord::tools::JsonObject object;
-  object.add("running", true).add("socket", socket).add("version", stats.version).add("pid", stats.daemon_pid);
-  object.add("uptime_ms", stats.uptime_ms).add("tensors", stats.tensors).add("max_tensors", stats.max_tensors);
+  object.add("running", true)
+      .add("socket", socket)
+      .add("version", stats.version)
+      .add("pid", stats.daemon_pid);
+  object.add("uptime_ms", stats.uptime_ms)
+      .add("tensors", stats.tensors)
+      .add("max_tensors", stats.max_tensors);
   object.add("dying_tensors", stats.dying_tensors).add("building_tensors", stats.building_tensors);
   object.add("segments", stats.segments).add("connections", stats.connections);
   object.add("max_connections", stats.max_connections).add("used_bytes", stats.used_bytes);
@@ -68,9 +73,9 @@ void print_table(const std::string& socket, const StoreStats& stats) {
   line("tensors", std::to_string(stats.tensors) + " of " + std::to_string(stats.max_tensors) + " (" +
                       std::to_string(stats.building_tensors) + " being built, " +
                       std::to_string(stats.dying_tensors) + " deleted but still viewed)");
-  line("memory", human_bytes(stats.used_bytes) + " used (" + human_bytes(stats.dying_bytes) + " of it dying), " +
-                     human_bytes(stats.reserved_bytes) + " reserved in " + std::to_string(stats.segments) +
-                     " segments, limit " + human_bytes(stats.limit_bytes));
+  line("memory", human_bytes(stats.used_bytes) + " used (" + human_bytes(stats.dying_bytes) +
+                     " of it dying), " + human_bytes(stats.reserved_bytes) + " reserved in " +
+                     std::to_string(stats.segments) + " segments, limit " + human_bytes(stats.limit_bytes));
   line("connections", std::to_string(stats.connections) + " of " + std::to_string(stats.max_connections) +
                           ", this one included");
 }
@@ -142,9 +147,11 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   std::string socket;
-  app.add_option("--socket", socket, "The daemon's socket; default: $TENSORD_SOCKET, else the standard places");
+  app.add_option("--socket", socket,
+                 "The daemon's socket; default: $TENSORD_SOCKET, else the standard places");
   bool json = false;
-  CLI::App* const start_command = app.add_subcommand("start", "Start a daemon for this user in the background");
+  CLI::App* const start_command =
+      app.add_subcommand("start", "Start a daemon for this user in the background");
   CLI::App* const stop_command = app.add_subcommand("stop", "Stop it; its tensors go with it");
   CLI::App* const status_command = app.add_subcommand("status", "Say whether one runs, and what it holds");
   status_command->add_flag("--json", json, "Machine-readable");

@@ -22,7 +22,8 @@ inline tensord::Location kernel_location(const void* address_of) {
     std::string permissions, device;
     std::istringstream fields(line);
     fields >> std::hex >> start >> dash >> end >> permissions >> offset >> device >> std::dec >> inode;
-    if (start <= address && address < end) return {.inode = inode, .offset_bytes = offset + (address - start)};
+    if (start <= address && address < end)
+      return {.inode = inode, .offset_bytes = offset + (address - start)};
   }
   throw std::runtime_error("/proc/self/maps does not know the address");
 }

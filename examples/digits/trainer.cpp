@@ -97,17 +97,18 @@ void train(const std::string& report_path, std::int64_t note, int epochs) {
   report.add("sum_of_image_bits", sum_of_bits(images));
   const auto after_attach = store.client_stats();
   report.add("copied_by_attach_bytes", after_attach.bytes_copied_in + after_attach.bytes_copied_out);
-  std::cout << "attached " << images.size(0) << " images by name; training on the first " << train_count << '\n';
+  std::cout << "attached " << images.size(0) << " images by name; training on the first " << train_count
+            << '\n';
 
   DigitsNet net;
   const auto weights = share_parameters(store, "digits/model/", net);
-  const tensord::View notes =
-      tensord::put(store, "digits/notes", torch::zeros({2}, torch::kInt64), kLive);
+  const tensord::View notes = tensord::put(store, "digits/notes", torch::zeros({2}, torch::kInt64), kLive);
   notes.as_mutable<std::int64_t>()[0] = note;
   const std::int64_t last_epoch = epochs;
   store.put("digits/model/last_epoch", std::span(&last_epoch, 1));
   // Last, because the watcher begins when it finds this name.
-  const tensord::View epoch_view = tensord::put(store, "digits/model/epoch", torch::zeros({}, torch::kInt64), kLive);
+  const tensord::View epoch_view =
+      tensord::put(store, "digits/model/epoch", torch::zeros({}, torch::kInt64), kLive);
   // Release: who sees the new epoch sees the weights that were reached by then.
   const std::atomic_ref<std::int64_t> epoch_reached(epoch_view.as_mutable<std::int64_t>()[0]);
 
@@ -142,7 +143,8 @@ void train(const std::string& report_path, std::int64_t note, int epochs) {
   // The watcher leaves its note as soon as it has attached; wait for it within reason.
   const std::atomic_ref<std::int64_t> watchers_note(notes.as_mutable<std::int64_t>()[1]);
   const auto deadline = Clock::now() + std::chrono::seconds(20);
-  while (watchers_note.load() == 0 && Clock::now() < deadline) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  while (watchers_note.load() == 0 && Clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   report.add("note_read", watchers_note.load());
 
   const auto at_end = store.client_stats();

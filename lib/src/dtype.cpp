@@ -13,11 +13,11 @@ struct Entry {
 
 // NumPy's and torch's common names.
 constexpr std::array kTable = {
-    Entry{kBool, "bool"},           Entry{kInt8, "int8"},           Entry{kInt16, "int16"},
-    Entry{kInt32, "int32"},         Entry{kInt64, "int64"},         Entry{kUInt8, "uint8"},
-    Entry{kUInt16, "uint16"},       Entry{kUInt32, "uint32"},       Entry{kUInt64, "uint64"},
-    Entry{kFloat16, "float16"},     Entry{kBFloat16, "bfloat16"},   Entry{kFloat32, "float32"},
-    Entry{kFloat64, "float64"},     Entry{kComplex64, "complex64"}, Entry{kComplex128, "complex128"},
+    Entry{kBool, "bool"},       Entry{kInt8, "int8"},           Entry{kInt16, "int16"},
+    Entry{kInt32, "int32"},     Entry{kInt64, "int64"},         Entry{kUInt8, "uint8"},
+    Entry{kUInt16, "uint16"},   Entry{kUInt32, "uint32"},       Entry{kUInt64, "uint64"},
+    Entry{kFloat16, "float16"}, Entry{kBFloat16, "bfloat16"},   Entry{kFloat32, "float32"},
+    Entry{kFloat64, "float64"}, Entry{kComplex64, "complex64"}, Entry{kComplex128, "complex128"},
 };
 
 constexpr auto kDTypes = [] {
@@ -33,12 +33,14 @@ std::span<const DType> supported_dtypes() { return kDTypes; }
 bool is_supported(DType dtype) { return std::find(kDTypes.begin(), kDTypes.end(), dtype) != kDTypes.end(); }
 
 std::string_view dtype_name(DType dtype) {
-  const auto found = std::find_if(kTable.begin(), kTable.end(), [&](const Entry& e) { return e.dtype == dtype; });
+  const auto found =
+      std::find_if(kTable.begin(), kTable.end(), [&](const Entry& e) { return e.dtype == dtype; });
   return found == kTable.end() ? "unsupported" : found->name;
 }
 
 std::optional<DType> dtype_from_name(std::string_view name) {
-  const auto found = std::find_if(kTable.begin(), kTable.end(), [&](const Entry& e) { return e.name == name; });
+  const auto found =
+      std::find_if(kTable.begin(), kTable.end(), [&](const Entry& e) { return e.name == name; });
   if (found == kTable.end()) return std::nullopt;
   return found->dtype;
 }

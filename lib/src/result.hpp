@@ -22,8 +22,8 @@ struct Done {};  // the value of a Result that carries none
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : content_(std::move(value)) {}                  // NOLINT: implicit by intent
-  Result(Failure failure) : content_(std::move(failure)) {}        // NOLINT
+  Result(T value) : content_(std::move(value)) {}            // NOLINT: implicit by intent
+  Result(Failure failure) : content_(std::move(failure)) {}  // NOLINT
   [[nodiscard]] explicit operator bool() const { return content_.index() == 0; }
   [[nodiscard]] T& value() { return std::get<0>(content_); }
   [[nodiscard]] const T& value() const { return std::get<0>(content_); }

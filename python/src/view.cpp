@@ -16,8 +16,8 @@
 #include "errors.hpp"
 #include "numpy_array.hpp"
 #include "records.hpp"
-#include "writing.hpp"
 #include "shape_tuple.hpp"
+#include "writing.hpp"
 
 namespace py = pybind11;
 
@@ -253,8 +253,9 @@ Writable, C-contiguous, and independent of the store. The GIL is released while 
       .def_property_readonly(
           "version", [](const PyView& self) { return self.published().version(); },
           "How often a live tensor was written by now, by writers that use writing(); 0 for sealed ones.")
-      .def("wait", &wait_for_version, arg("after"), py::kw_only(), arg("timeout") = py::none(),
-           R"(Waits for a whole version other than `after`, and returns it. timeout in seconds; None: no limit.
+      .def(
+          "wait", &wait_for_version, arg("after"), py::kw_only(), arg("timeout") = py::none(),
+          R"(Waits for a whole version other than `after`, and returns it. timeout in seconds; None: no limit.
 
 Releases the GIL; Ctrl-C ends it. Raises TimeoutError, TornWriteError; InvalidArgumentError if sealed.)")
       .def("writing", &begin_writing, py::kw_only(), arg("timeout") = py::none(), arg("repair") = false,

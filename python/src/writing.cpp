@@ -56,7 +56,8 @@ std::uint64_t wait_for_version(const PyView& view, std::uint64_t after, py::hand
 }
 
 void register_writing(py::module_& module) {
-  py::class_<PyWriting>(module, "Writing", R"(The time in which a live tensor is changed: `with view.writing():`.
+  py::class_<PyWriting>(module, "Writing",
+                        R"(The time in which a live tensor is changed: `with view.writing():`.
 
 One writer at a time; readers who want whole versions (clone, wait) wait until the block ends, and the
 tensor has a new version then. If the block raises, or the process dies in it, the tensor is torn:

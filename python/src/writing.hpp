@@ -30,7 +30,8 @@ class PyWriting {
 
 // Timeouts are seconds, or None for ever.
 [[nodiscard]] PyWriting begin_writing(const PyView& view, pybind11::handle timeout, bool repair);
-[[nodiscard]] std::uint64_t wait_for_version(const PyView& view, std::uint64_t after, pybind11::handle timeout);
+[[nodiscard]] std::uint64_t wait_for_version(const PyView& view, std::uint64_t after,
+                                             pybind11::handle timeout);
 
 void register_writing(pybind11::module_& module);
 

@@ -87,7 +87,8 @@ TEST_CASE("a view that a child drops stays valid in the parent", "[client][fork]
   CHECK(in_child([&] {
           view.reset();
           store.remove("a/x");
-          for (int i = 0; i < 20; ++i) store.put<float>("b/" + std::to_string(i), std::vector<float>(4, -1.0f));
+          for (int i = 0; i < 20; ++i)
+            store.put<float>("b/" + std::to_string(i), std::vector<float>(4, -1.0f));
           return 0;
         }) == 0);
   CHECK(view.as<float>()[3] == 4);

@@ -61,7 +61,8 @@ TEST_CASE("of a million reads beside writers, none is of two versions", "[client
   const DaemonProcess daemon;
   const Store store = daemon.connect();
   constexpr std::size_t kSmall = 64;
-  const View view = store.put<std::int32_t>("l/x", std::vector<std::int32_t>(kSmall, 0), {.kind = Kind::kLive});
+  const View view =
+      store.put<std::int32_t>("l/x", std::vector<std::int32_t>(kSmall, 0), {.kind = Kind::kLive});
   std::atomic<bool> stop{false};
   std::vector<std::thread> writers;
   for (int w = 0; w < 2; ++w) {
@@ -101,7 +102,8 @@ TEST_CASE("a waiter wakes for a version, and times out naming what did not happe
   const DaemonProcess daemon;
   const Store store = daemon.connect();
   const View view = put_live(store, "l/x");
-  CHECK_THROWS_WITH(view.wait(0, 30ms), contains_text("nobody has written the live tensor 'l/x' since version 0"));
+  CHECK_THROWS_WITH(view.wait(0, 30ms),
+                    contains_text("nobody has written the live tensor 'l/x' since version 0"));
   std::thread writer([&] {
     std::this_thread::sleep_for(50ms);
     const Writing writing = view.writing();
@@ -117,7 +119,8 @@ TEST_CASE("a second writer waits for the first, and a timeout says who it is", "
   const View view = put_live(store, "l/x");
   {
     const Writing first = view.writing();
-    CHECK_THROWS_WITH(view.writing(30ms), contains_text("still being written by pid " + std::to_string(::getpid())));
+    CHECK_THROWS_WITH(view.writing(30ms),
+                      contains_text("still being written by pid " + std::to_string(::getpid())));
     std::vector<std::byte> copy(view.size_bytes());
     CHECK_THROWS_AS(view.clone_to(copy, 30ms), TimeoutError);
   }

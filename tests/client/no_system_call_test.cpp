@@ -64,7 +64,8 @@ TEST_CASE("the check above can fail: a question to the daemon is a system call",
   const Store store = daemon.connect();
   store.put<float>("a/7", std::vector<float>(10));
   store.put<float>("live/x", std::vector<float>(10), {.kind = Kind::kLive});
-  const int status = without_system_calls(daemon, [](const Store& own) { return own.contains("a/7") ? 0 : 2; });
+  const int status =
+      without_system_calls(daemon, [](const Store& own) { return own.contains("a/7") ? 0 : 2; });
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGKILL);
 }

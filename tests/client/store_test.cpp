@@ -35,15 +35,26 @@ Error error_of(Call&& call) {
   std::abort();
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
 TEST_CASE("what was put is what is attached, for every dtype and shape", "[client]") {
   const DaemonProcess daemon;
   const Store store = daemon.connect();
-  const std::vector<Shape> shapes = {{},     {0},       {1},          {7},    {3, 5}, {2, 0, 4},
-                                     {1, 1}, {5, 1, 3}, Shape(16, 1), {4096}, Shape{2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 3}};
+  const std::vector<Shape> shapes = {{},
+                                     {0},
+                                     {1},
+                                     {7},
+                                     {3, 5},
+                                     {2, 0, 4},
+                                     {1, 1},
+                                     {5, 1, 3},
+                                     Shape(16, 1),
+                                     {4096},
+                                     Shape{2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 3}};
   for (const DType dtype : supported_dtypes()) {
     for (const Shape& shape : shapes) {
       const auto count = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -219,7 +230,7 @@ TEST_CASE("errors say what, with what, and what to do", "[client]") {
   CHECK(contains(missing.what(), "'digits/image'"));
   CHECK(contains(missing.what(), "did you mean 'digits/images'?"));
   CHECK_FALSE(store.try_attach("digits/image").has_value());
-  CHECK(error_of([&] { store.remove("nothing") ; }).code() == Errc::kNotFound);
+  CHECK(error_of([&] { store.remove("nothing"); }).code() == Errc::kNotFound);
 
   for (const char* bad : {"", "/x", "x/", "a//b", "a\nb", "\xc3\x28"}) {
     INFO("name '" << bad << "'");
@@ -234,7 +245,9 @@ TEST_CASE("errors say what, with what, and what to do", "[client]") {
   CHECK(dims.code() == Errc::kLimitReached);
   CHECK(contains(dims.what(), "17 dimensions"));
   CHECK(error_of([&] { (void)store.build("x", kFloat32, Shape{-1}); }).code() == Errc::kInvalidArgument);
-  CHECK(error_of([&] { (void)store.build("x", kFloat32, Shape{INT64_MAX, 8}); }).code() == Errc::kInvalidArgument);
+  CHECK(error_of([&] {
+          (void)store.build("x", kFloat32, Shape{INT64_MAX, 8});
+        }).code() == Errc::kInvalidArgument);
   CHECK(error_of([&] { (void)store.build("x", DType{1, 4, 1}, Shape{1}); }).code() == Errc::kUnsupportedType);
 
   const Error space = error_of([&] { (void)store.build("big", kUInt8, Shape{100 << 20}); });

@@ -69,7 +69,9 @@ TEST_CASE("a stream socket, a refusing one and none are told apart", "[client][s
 
 TEST_CASE("a server that does not speak our protocol is recognised", "[client][strangers]") {
   const auto bytes = [](std::size_t size, int fill) {
-    return [=](int socket) { os::send_message(socket, std::vector<std::byte>(size, static_cast<std::byte>(fill))); };
+    return [=](int socket) {
+      os::send_message(socket, std::vector<std::byte>(size, static_cast<std::byte>(fill)));
+    };
   };
   CHECK_THAT(error_when_served_by([](int) {}), contains_text("hung up"));
   for (const std::size_t size : {1u, 16u, 40u, 1024u, 4096u}) {
@@ -79,7 +81,8 @@ TEST_CASE("a server that does not speak our protocol is recognised", "[client][s
   CHECK_THAT(error_when_served_by(bytes(8000, 1)), contains_text("is not a tensord socket"));
 }
 
-TEST_CASE("a daemon that welcomes without descriptors, or with other files, is refused", "[client][strangers]") {
+TEST_CASE("a daemon that welcomes without descriptors, or with other files, is refused",
+          "[client][strangers]") {
   const auto welcome = [](std::vector<int> fds) {
     return [fds](int socket) {
       protocol::HelloReply reply;

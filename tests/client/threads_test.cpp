@@ -13,7 +13,8 @@ using namespace tensord;
 using tensord::test::DaemonProcess;
 using tensord::test::eventually;
 
-TEST_CASE("threads share a store: readers always see whole tensors while writers replace them", "[client][threads]") {
+TEST_CASE("threads share a store: readers always see whole tensors while writers replace them",
+          "[client][threads]") {
   const DaemonProcess daemon;
   const Store store = daemon.connect();
   constexpr int kTensors = 4;

@@ -115,7 +115,8 @@ class MiniClient {
     }
     if (kSkip == Skip::kNothing && slot.load_word() != word) return undo(index);
     if (!shm::has_name(slot, catalog_.tail(index), name)) return undo(index);
-    return MiniView{index, &slot, &catalog_.tail(index), memory_.segments[segment].data() + slot.offset / sizeof(std::uint64_t),
+    return MiniView{index, &slot, &catalog_.tail(index),
+                    memory_.segments[segment].data() + slot.offset / sizeof(std::uint64_t),
                     slot.created_unix_ns};
   }
 

@@ -24,9 +24,9 @@ using tensord::test::in_child;
 
 namespace {
 
-constexpr const char* kPoints[] = {"connect.done",   "request.sent",   "build.created", "put.filling",
-                                   "publish.pinned", "publish.done",   "attach.granted", "attach.pinned",
-                                   "detach.unpinned"};
+constexpr const char* kPoints[] = {"connect.done",   "request.sent",   "build.created",
+                                   "put.filling",    "publish.pinned", "publish.done",
+                                   "attach.granted", "attach.pinned",  "detach.unpinned"};
 
 std::vector<std::int32_t> pattern(std::int32_t seed, std::size_t length) {
   std::vector<std::int32_t> values(length);
@@ -135,7 +135,8 @@ TEST_CASE("clients killed from outside, wherever they happen to be, leave nothin
   for (const std::string& name : store.names()) store.remove(name);
   CHECK(eventually([&] {
     const StoreStats stats = store.stats();
-    return stats.used_bytes == 0 && stats.dying_tensors == 0 && stats.building_tensors == 0 && stats.connections == 1;
+    return stats.used_bytes == 0 && stats.dying_tensors == 0 && stats.building_tensors == 0 &&
+           stats.connections == 1;
   }));
 }
 

@@ -99,7 +99,8 @@ Create honest_create(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("requests out of form end their connection, with one line in the log, and nobody else's", "[hostile]") {
+TEST_CASE("requests out of form end their connection, with one line in the log, and nobody else's",
+          "[hostile]") {
   const DaemonProcess daemon;
   const Store honest = daemon.connect();
   const std::vector<float> values{1, 2, 3, 4};
@@ -114,7 +115,10 @@ TEST_CASE("requests out of form end their connection, with one line in the log, 
     return std::vector<std::byte>(size, static_cast<std::byte>(fill));
   };
   const std::vector<Attack> attacks = {
-      {"a request before hello", false, [](Attacker& a) { a.send(Stats{{Stats::kType, 1}}); }},
+      {"a request before hello", false,
+       [](Attacker& a) {
+         a.send(Stats{{Stats::kType, 1}});
+       }},
       {"hello with another magic", false,
        [](Attacker& a) {
          Hello hello;
@@ -125,9 +129,16 @@ TEST_CASE("requests out of form end their connection, with one line in the log, 
       {"half a hello", false, [&](Attacker& a) { a.send_bytes(raw(12, 1)); }},
       {"one byte", false, [&](Attacker& a) { a.send_bytes(raw(1, 0)); }},
       {"garbage of the largest size", false, [&](Attacker& a) { a.send_bytes(raw(kMaxMessageBytes, 0xff)); }},
-      {"a message that is too large", false, [&](Attacker& a) { a.send_bytes(raw(kMaxMessageBytes + 1, 0)); }},
-      {"hello twice", true, [](Attacker& a) { a.send(Hello{{Hello::kType, 2}}); }},
-      {"an unknown type", true, [](Attacker& a) { a.send(RequestHeader{static_cast<MessageType>(77), 2}); }},
+      {"a message that is too large", false,
+       [&](Attacker& a) { a.send_bytes(raw(kMaxMessageBytes + 1, 0)); }},
+      {"hello twice", true,
+       [](Attacker& a) {
+         a.send(Hello{{Hello::kType, 2}});
+       }},
+      {"an unknown type", true,
+       [](Attacker& a) {
+         a.send(RequestHeader{static_cast<MessageType>(77), 2});
+       }},
       {"less than a header", true, [&](Attacker& a) { a.send_bytes(raw(3, 9)); }},
       {"a request cut short", true,
        [](Attacker& a) {
@@ -193,12 +204,16 @@ TEST_CASE("requests that are wrong in content get an error and change nothing", 
   refused(changed(honest_create("x"), [](Create& c) { c.spec.ndim = 17; }), Errc::kLimitReached);
   refused(changed(honest_create("x"), [](Create& c) { c.spec.ndim = 0xffff'ffff; }), Errc::kLimitReached);
   refused(changed(honest_create("x"), [](Create& c) { c.spec.dtype = {3, 64, 1}; }), Errc::kUnsupportedType);
-  refused(changed(honest_create("x"), [](Create& c) { c.spec.dtype.lanes = 0xffff; }), Errc::kUnsupportedType);
+  refused(changed(honest_create("x"), [](Create& c) { c.spec.dtype.lanes = 0xffff; }),
+          Errc::kUnsupportedType);
   refused(changed(honest_create("x"), [](Create& c) { c.spec.shape[0] = -1; }), Errc::kInvalidArgument);
   refused(changed(honest_create("x"), [](Create& c) { c.spec.strides[0] = -1; }), Errc::kInvalidArgument);
-  refused(changed(honest_create("x"), [](Create& c) { c.spec.shape[0] = INT64_MAX; }), Errc::kInvalidArgument);
-  refused(changed(honest_create("x"), [](Create& c) { c.spec.strides[0] = INT64_MAX; }), Errc::kInvalidArgument);
-  refused(changed(honest_create("x"), [](Create& c) { c.spec.shape[0] = std::int64_t{1} << 59; }), Errc::kOutOfSpace);
+  refused(changed(honest_create("x"), [](Create& c) { c.spec.shape[0] = INT64_MAX; }),
+          Errc::kInvalidArgument);
+  refused(changed(honest_create("x"), [](Create& c) { c.spec.strides[0] = INT64_MAX; }),
+          Errc::kInvalidArgument);
+  refused(changed(honest_create("x"), [](Create& c) { c.spec.shape[0] = std::int64_t{1} << 59; }),
+          Errc::kOutOfSpace);
 
   refused(Publish{{Publish::kType, 3}, 0, 0, 0}, Errc::kNotFound);
   refused(Publish{{Publish::kType, 3}, 0xffff'ffff, 0, 0}, Errc::kNotFound);
@@ -207,7 +222,11 @@ TEST_CASE("requests that are wrong in content get an error and change nothing", 
   refused(Grant{{Grant::kType, 5}, UINT64_MAX, Access::kWrite, 0}, Errc::kNotFound);
   refused(Grant{{Grant::kType, 5}, 1, static_cast<Access>(9), 0}, Errc::kInvalidArgument);
   refused(changed(Find{}, [](Find& f) { f.header = {Find::kType, 6}; }), Errc::kNotFound);
-  refused(changed(Delete{}, [](Delete& d) { d.header = {Delete::kType, 7}, d.name.size = 255; }), Errc::kNotFound);
+  refused(changed(Delete{},
+                  [](Delete& d) {
+                    d.header = {Delete::kType, 7}, d.name.size = 255;
+                  }),
+          Errc::kNotFound);
 
   // Somebody else's tensor in the making is not ours to publish or drop, whatever we guess.
   const auto builder = honest.build("honest/half", kFloat32, std::vector<std::int64_t>{4});
@@ -229,9 +248,9 @@ TEST_CASE("a hundred thousand random messages of every type and size do not harm
   const Store honest = daemon.connect();
   const std::vector<float> values{1, 2, 3, 4};
   const View held = honest.put<float>("honest/x", values);
-  constexpr std::size_t kSizes[] = {sizeof(Hello), sizeof(Create), sizeof(Publish), sizeof(Abort),
-                                    sizeof(Delete), sizeof(Find),  sizeof(Grant),   sizeof(List),
-                                    sizeof(Stats), sizeof(Shutdown), sizeof(Nudge)};
+  constexpr std::size_t kSizes[] = {sizeof(Hello),  sizeof(Create),   sizeof(Publish), sizeof(Abort),
+                                    sizeof(Delete), sizeof(Find),     sizeof(Grant),   sizeof(List),
+                                    sizeof(Stats),  sizeof(Shutdown), sizeof(Nudge)};
   std::mt19937_64 random(20261124);
   std::size_t sent = 0;
   while (sent < 100'000) {
@@ -260,7 +279,8 @@ TEST_CASE("a hundred thousand random messages of every type and size do not harm
   CHECK(eventually([&] { return honest.stats().tensors == 1 && honest.stats().building_tensors == 0; }));
 }
 
-TEST_CASE("a client that scribbles over its ledger delays frees of what it was granted, and no more", "[hostile]") {
+TEST_CASE("a client that scribbles over its ledger delays frees of what it was granted, and no more",
+          "[hostile]") {
   const DaemonProcess daemon;
   const Store honest = daemon.connect();
   const std::vector<float> values{1, 2, 3, 4};

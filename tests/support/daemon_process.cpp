@@ -68,7 +68,8 @@ DaemonProcess::~DaemonProcess() {
 bool DaemonProcess::running() const {
   siginfo_t info{};
   // WNOWAIT: the process stays ours to reap, so its pid cannot become somebody else's.
-  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
 }
 
 std::string DaemonProcess::log() const {

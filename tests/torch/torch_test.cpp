@@ -75,7 +75,8 @@ TEST_CASE("tensors of 0 to 16 dimensions and of no elements keep their shape", "
     for (const auto& shape : shapes) {
       CAPTURE(shape);
       const torch::Tensor original = torch::rand(shape);
-      const tensord::View view = tensord::put(*store, "torch/shape", original, {.replace = true, .kind = kind});
+      const tensord::View view =
+          tensord::put(*store, "torch/shape", original, {.replace = true, .kind = kind});
       CHECK(torch::equal(tensord::as_torch(view), original));
       CHECK(torch::equal(tensord::clone_to_torch(view), original));
     }
@@ -129,7 +130,8 @@ TEST_CASE("a live tensor attached for reading is refused, with both ways out", "
   tensord::put(*store, "torch/live", torch::ones({4}), kLive);
   const tensord::View view = store->attach("torch/live");
   CHECK_THROWS_AS(tensord::as_torch(view), tensord::WouldCopyError);
-  CHECK_THROWS_WITH(tensord::as_torch(view), Catch::Contains("Mode::kReadWrite") && Catch::Contains("clone_to_torch"));
+  CHECK_THROWS_WITH(tensord::as_torch(view),
+                    Catch::Contains("Mode::kReadWrite") && Catch::Contains("clone_to_torch"));
   CHECK(torch::equal(tensord::clone_to_torch(view), torch::ones({4})));
 }
 
@@ -157,7 +159,8 @@ TEST_CASE("a torch tensor outlives the view, the name and the store it came from
   CHECK(torch::equal(live, original));
 }
 
-TEST_CASE("a module's parameters can be live tensors, and an optimizer steps in shared memory", "[torch][live]") {
+TEST_CASE("a module's parameters can be live tensors, and an optimizer steps in shared memory",
+          "[torch][live]") {
   const PrivateStore store{};
   torch::nn::Linear layer(4, 2);
   for (auto& parameter : layer->named_parameters()) {

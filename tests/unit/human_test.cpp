@@ -1,5 +1,5 @@
-#include "catch.hpp"
 #include "human.hpp"
+#include "catch.hpp"
 
 using tensord::human_bytes;
 using tensord::parse_bytes;

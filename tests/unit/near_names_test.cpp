@@ -1,5 +1,5 @@
-#include "catch.hpp"
 #include "near_names.hpp"
+#include "catch.hpp"
 
 using tensord::daemon::edit_distance;
 using tensord::daemon::NearNames;

@@ -110,7 +110,8 @@ TEST_CASE("a deleted tensor is freed at once when nobody pins it", "[registry]")
   CHECK(fixture.given_back == std::vector<std::uint64_t>{64});
 }
 
-TEST_CASE("a pin of a client that was granted the segment keeps a deleted tensor, until a nudge", "[registry]") {
+TEST_CASE("a pin of a client that was granted the segment keeps a deleted tensor, until a nudge",
+          "[registry]") {
   Fixture fixture;
   const auto alice = fixture.join(kAlice);
   const SlotIndex slot = fixture.publish(alice->id, Fixture::wanted("a/x"));
@@ -164,7 +165,8 @@ TEST_CASE("when a client hangs up, its pins, its drafts and what was bound to it
   CHECK(fixture.given_back.size() == 3);
 }
 
-TEST_CASE("a name can be taken over, and belongs to the new tensor whatever becomes of the old", "[registry]") {
+TEST_CASE("a name can be taken over, and belongs to the new tensor whatever becomes of the old",
+          "[registry]") {
   Fixture fixture;
   const auto alice = fixture.join(kAlice);
   REQUIRE(fixture.begin(alice->id, Fixture::wanted("a/none")));
@@ -214,7 +216,8 @@ TEST_CASE("a namespace belongs to whoever made it", "[registry][namespaces]") {
   CHECK(fixture.registry.remove(bob->id, "a/x").failure().code == Errc::kPermissionDenied);
   CHECK(fixture.registry.grant(bob->id, kSegment, Right::kRead).failure().code == Errc::kPermissionDenied);
   CHECK(fixture.registry.grant(group_mate->id, kSegment, Right::kRead));
-  CHECK(fixture.registry.grant(group_mate->id, kSegment, Right::kWrite).failure().code == Errc::kPermissionDenied);
+  CHECK(fixture.registry.grant(group_mate->id, kSegment, Right::kWrite).failure().code ==
+        Errc::kPermissionDenied);
   CHECK(fixture.registry.grant(root->id, kSegment, Right::kWrite));
   CHECK(fixture.registry.admit(bob->id, Fixture::wanted("b/y")));
   CHECK(fixture.registry.remove(root->id, "a/x"));
@@ -223,7 +226,8 @@ TEST_CASE("a namespace belongs to whoever made it", "[registry][namespaces]") {
 TEST_CASE("when all slots are taken the error says so, and a freed one is used again", "[registry]") {
   Fixture fixture;
   const auto alice = fixture.join(kAlice);
-  for (std::uint32_t i = 0; i < kSlots; ++i) fixture.publish(alice->id, Fixture::wanted("a/" + std::to_string(i)));
+  for (std::uint32_t i = 0; i < kSlots; ++i)
+    fixture.publish(alice->id, Fixture::wanted("a/" + std::to_string(i)));
   const auto full = fixture.begin(alice->id, Fixture::wanted("a/more"));
   REQUIRE_FALSE(full);
   CHECK(full.failure().code == Errc::kOutOfSpace);

@@ -46,11 +46,11 @@ TEST_CASE("the extent reaches from the first element to the end of the last", "[
 
 TEST_CASE("no shape or stride that a client may send overflows", "[spec]") {
   constexpr std::int64_t kHuge = INT64_MAX;
-  for (const auto& spec :
-       {strided(kInt8, {kHuge}, {kHuge}), strided(kInt8, {kHuge, kHuge}, {1, kHuge}), strided(kFloat64, {kHuge}, {1}),
-        strided(kInt8, {kHuge, kHuge, kHuge, kHuge}, {kHuge, kHuge, kHuge, kHuge}),
-        strided(kInt8, {2, 2, 2}, {kHuge, kHuge, kHuge}), strided(kInt8, {-1}, {1}), strided(kInt8, {1}, {-1}),
-        strided(kInt8, {INT64_MIN}, {INT64_MIN})}) {
+  for (const auto& spec : {strided(kInt8, {kHuge}, {kHuge}), strided(kInt8, {kHuge, kHuge}, {1, kHuge}),
+                           strided(kFloat64, {kHuge}, {1}),
+                           strided(kInt8, {kHuge, kHuge, kHuge, kHuge}, {kHuge, kHuge, kHuge, kHuge}),
+                           strided(kInt8, {2, 2, 2}, {kHuge, kHuge, kHuge}), strided(kInt8, {-1}, {1}),
+                           strided(kInt8, {1}, {-1}), strided(kInt8, {INT64_MIN}, {INT64_MIN})}) {
     const auto extent = extent_bytes(spec);
     REQUIRE_FALSE(extent);
     CHECK(extent.failure().code == Errc::kInvalidArgument);
@@ -73,8 +73,21 @@ TEST_CASE("names are UTF-8 without control characters and empty parts", "[spec]"
     INFO(good);
     CHECK(check_name(good));
   }
-  const std::string bad[] = {"", "/", "/a", "a/", "a//b", "a\tb", "\x7f", std::string("a\0b", 3), "\x80", "\xc0\xaf",
-                             "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\xf8\x88\x80\x80\x80", std::string(256, 'a')};
+  const std::string bad[] = {"",
+                             "/",
+                             "/a",
+                             "a/",
+                             "a//b",
+                             "a\tb",
+                             "\x7f",
+                             std::string("a\0b", 3),
+                             "\x80",
+                             "\xc0\xaf",
+                             "\xed\xa0\x80",
+                             "\xf4\x90\x80\x80",
+                             "\xe2\x82",
+                             "\xf8\x88\x80\x80\x80",
+                             std::string(256, 'a')};
   for (const std::string& name : bad) {
     INFO(quoted(name));
     const auto checked = check_name(name);

@@ -59,18 +59,31 @@ inline constexpr DType dtype_of = [] {
   static_assert(sizeof(T) == 0, "this C++ type has no tensord dtype");
   return DType{};
 }();
-template <> inline constexpr DType dtype_of<std::int8_t> = kInt8;
-template <> inline constexpr DType dtype_of<std::int16_t> = kInt16;
-template <> inline constexpr DType dtype_of<std::int32_t> = kInt32;
-template <> inline constexpr DType dtype_of<std::int64_t> = kInt64;
-template <> inline constexpr DType dtype_of<std::uint8_t> = kUInt8;
-template <> inline constexpr DType dtype_of<std::uint16_t> = kUInt16;
-template <> inline constexpr DType dtype_of<std::uint32_t> = kUInt32;
-template <> inline constexpr DType dtype_of<std::uint64_t> = kUInt64;
-template <> inline constexpr DType dtype_of<float> = kFloat32;
-template <> inline constexpr DType dtype_of<double> = kFloat64;
-template <> inline constexpr DType dtype_of<std::complex<float>> = kComplex64;
-template <> inline constexpr DType dtype_of<std::complex<double>> = kComplex128;
-template <> inline constexpr DType dtype_of<bool> = kBool;
+template <>
+inline constexpr DType dtype_of<std::int8_t> = kInt8;
+template <>
+inline constexpr DType dtype_of<std::int16_t> = kInt16;
+template <>
+inline constexpr DType dtype_of<std::int32_t> = kInt32;
+template <>
+inline constexpr DType dtype_of<std::int64_t> = kInt64;
+template <>
+inline constexpr DType dtype_of<std::uint8_t> = kUInt8;
+template <>
+inline constexpr DType dtype_of<std::uint16_t> = kUInt16;
+template <>
+inline constexpr DType dtype_of<std::uint32_t> = kUInt32;
+template <>
+inline constexpr DType dtype_of<std::uint64_t> = kUInt64;
+template <>
+inline constexpr DType dtype_of<float> = kFloat32;
+template <>
+inline constexpr DType dtype_of<double> = kFloat64;
+template <>
+inline constexpr DType dtype_of<std::complex<float>> = kComplex64;
+template <>
+inline constexpr DType dtype_of<std::complex<double>> = kComplex128;
+template <>
+inline constexpr DType dtype_of<bool> = kBool;
 
 }  // namespace tensord

@@ -72,12 +72,13 @@ inline void require_plain_bytes(std::string_view name, const torch::Tensor& tens
   }
   // Torch delays conjugation, negation and zero-filling: those bytes do not hold the values yet.
   if (tensor.is_conj() || tensor.is_neg() || tensor._is_zerotensor()) {
-    throw InvalidArgumentError(what + "is a lazy conjugate, negative or zero, whose values are not in memory yet; "
-                                      "pass .resolve_conj().resolve_neg().clone()");
+    throw InvalidArgumentError(what +
+                               "is a lazy conjugate, negative or zero, whose values are not in memory yet; "
+                               "pass .resolve_conj().resolve_neg().clone()");
   }
   if (!tensor.is_contiguous()) {
-    throw InvalidArgumentError(what + "is not C-contiguous (shape " + c10::str(tensor.sizes()) + ", strides " +
-                               c10::str(tensor.strides()) + "); pass .contiguous()");
+    throw InvalidArgumentError(what + "is not C-contiguous (shape " + c10::str(tensor.sizes()) +
+                               ", strides " + c10::str(tensor.strides()) + "); pass .contiguous()");
   }
 }
 
@@ -96,7 +97,8 @@ inline void require_plain_bytes(std::string_view name, const torch::Tensor& tens
   for (const auto& pair : torch_detail::kDTypePairs) {
     if (pair.scalar_type == scalar_type) return pair.dtype;
   }
-  throw UnsupportedTypeError("tensord holds no tensors of torch dtype " + std::string(c10::toString(scalar_type)) +
+  throw UnsupportedTypeError("tensord holds no tensors of torch dtype " +
+                             std::string(c10::toString(scalar_type)) +
                              "; convert it, for example with .to(torch::kFloat32)");
 }
 
@@ -112,14 +114,17 @@ inline void require_plain_bytes(std::string_view name, const torch::Tensor& tens
   if (view.kind() == Kind::kSealed) {
     auto mapping = view.map_private();
     std::byte* const data = mapping.get();
-    return torch::from_blob(data, shape, strides, [mapping = std::move(mapping)](void*) {}, options);
+    return torch::from_blob(
+        data, shape, strides, [mapping = std::move(mapping)](void*) {}, options);
   }
   if (view.mode() != Mode::kReadWrite) {
-    throw WouldCopyError("as_torch(\"" + std::string(view.name()) +
-                                "\"): a live tensor attached \"r\" cannot become a torch::Tensor, because torch knows "
-                                "no read-only tensors; attach it with Mode::kReadWrite, or call clone_to_torch(view)");
+    throw WouldCopyError(
+        "as_torch(\"" + std::string(view.name()) +
+        "\"): a live tensor attached \"r\" cannot become a torch::Tensor, because torch knows "
+        "no read-only tensors; attach it with Mode::kReadWrite, or call clone_to_torch(view)");
   }
-  return torch::from_blob(view.mutable_data(), shape, strides, [view](void*) {}, options);
+  return torch::from_blob(
+      view.mutable_data(), shape, strides, [view](void*) {}, options);
 }
 
 // The tensor's elements in memory of torch's own: exactly one copy.
@@ -137,8 +142,8 @@ inline void require_plain_bytes(std::string_view name, const torch::Tensor& tens
 inline View put(const Store& store, std::string_view name, const torch::Tensor& tensor,
                 const PutOptions& options = {}) {
   torch_detail::require_plain_bytes(name, tensor);
-  return store.put(name, from_torch_dtype(tensor.scalar_type()), {tensor.sizes().data(), tensor.sizes().size()},
-                   tensor.const_data_ptr(), options);
+  return store.put(name, from_torch_dtype(tensor.scalar_type()),
+                   {tensor.sizes().data(), tensor.sizes().size()}, tensor.const_data_ptr(), options);
 }
 
 }  // namespace tensord

@@ -31,7 +31,7 @@ namespace shm {
 struct Slot;
 struct SlotTail;
 struct LiveHeader;
-}
+}  // namespace shm
 
 inline constexpr int kMaxDims = 16;               // dimensions of a tensor, at most
 inline constexpr std::size_t kMaxNameSize = 255;  // bytes of a name, at most (UTF-8)
@@ -139,8 +139,10 @@ class View {
 
   // Exactly one copy, out: size_bytes() bytes into private memory of the caller's. Of a live tensor
   // all of one version, as far as its writers use writing(). Returns the version.
-  // Throws TornWriteError, TimeoutError (a writer does not end). REQUIRES: destination.size() == size_bytes().
-  std::uint64_t clone_to(std::span<std::byte> destination, std::chrono::nanoseconds timeout = kReadTimeout) const;
+  // Throws TornWriteError, TimeoutError (a writer does not end). REQUIRES: destination.size() ==
+  // size_bytes().
+  std::uint64_t clone_to(std::span<std::byte> destination,
+                         std::chrono::nanoseconds timeout = kReadTimeout) const;
 
   // ---- versions of live tensors; sealed ones are at version 0 for ever ----
   // How often it was written by now, by writers that use writing().

@@ -217,7 +217,8 @@ Connection::Draft Connection::create(std::string_view name, const protocol::Tens
     }
     draft.data = segment->base(/*writable=*/true) + reply.offset;
     if (options.kind == Kind::kLive) {
-      if (reply.offset < shm::kLivePrefixBytes) throw InternalError("the daemon left no room for a live tensor's header");
+      if (reply.offset < shm::kLivePrefixBytes)
+        throw InternalError("the daemon left no room for a live tensor's header");
       // What an earlier tensor of this namespace left there is not this one's version.
       std::memset(draft.data - shm::kLivePrefixBytes, 0, shm::kLivePrefixBytes);
     }

@@ -57,8 +57,8 @@ void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
     if (tensor.header.load() != seen) return;
     __builtin_ia32_pause();
   }
-  const std::chrono::nanoseconds limit =
-      seen.whole() ? std::chrono::nanoseconds(kQuietInterval) : std::chrono::nanoseconds(kWriterCheckInterval);
+  const std::chrono::nanoseconds limit = seen.whole() ? std::chrono::nanoseconds(kQuietInterval)
+                                                      : std::chrono::nanoseconds(kWriterCheckInterval);
   const os::FutexWait outcome = os::futex_wait(tensor.header.futex(), seen.sequence, deadline.left(limit));
   if (outcome == os::FutexWait::kInterrupted) Connection::check_interrupt();
   if (outcome == os::FutexWait::kTimedOut && is_torn(tensor, seen)) throw_torn(tensor);
@@ -101,8 +101,9 @@ std::uint64_t copy_whole(const LiveTensor& tensor, std::span<std::byte> destinat
     copy_bytes(destination.data(), source, destination.size());
     if (tensor.header.still(word)) return version;
     if (deadline.passed()) {
-      throw TimeoutError("the live tensor " + quoted(tensor.name) +
-                         " changes faster than it can be copied; wait for a version, or slow its writer down");
+      throw TimeoutError(
+          "the live tensor " + quoted(tensor.name) +
+          " changes faster than it can be copied; wait for a version, or slow its writer down");
     }
   }
 }

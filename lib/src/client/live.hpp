@@ -46,7 +46,8 @@ std::uint64_t await_version(const LiveTensor& tensor, std::uint64_t after, const
 
 // Takes the tensor for writing; `header` is its writable mapping. Returns the word that is held.
 // A torn tensor is taken only with `repair`. Throws TornWriteError, TimeoutError.
-shm::LiveWord begin_writing(const LiveTensor& tensor, shm::LiveHeader& header, bool repair, const Deadline& deadline);
+shm::LiveWord begin_writing(const LiveTensor& tensor, shm::LiveHeader& header, bool repair,
+                            const Deadline& deadline);
 void end_writing(shm::LiveHeader& header, shm::LiveWord held) noexcept;
 void give_up_writing(shm::LiveHeader& header, shm::LiveWord held) noexcept;
 

@@ -140,8 +140,8 @@ void start_daemon(const std::string& socket) {
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     throw ConnectionLostError("'" + program + " --background --socket " + socket +
-                              "' failed to start a daemon: its message is on standard error and in " + socket +
-                              ".log");
+                              "' failed to start a daemon: its message is on standard error and in " +
+                              socket + ".log");
   }
 }
 

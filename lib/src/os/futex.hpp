@@ -10,14 +10,13 @@
 namespace tensord::os {
 
 enum class FutexWait {
-  kLookAgain,    // woken, or the word had changed already, or for no reason at all
+  kLookAgain,  // woken, or the word had changed already, or for no reason at all
   kTimedOut,
   kInterrupted,  // by a signal
 };
 
 // Sleeps while the 32 bits at `word`, which is aligned to them, are `expected`; for at most `timeout`.
-FutexWait futex_wait(const void* word, std::uint32_t expected,
-                     std::chrono::nanoseconds timeout) noexcept;
+FutexWait futex_wait(const void* word, std::uint32_t expected, std::chrono::nanoseconds timeout) noexcept;
 
 // Wakes everybody who sleeps on the word, in every process.
 void futex_wake_all(const void* word) noexcept;

@@ -38,16 +38,16 @@ inline constexpr std::uint64_t kHelloMagic = 0x0044'524f'534e'4554;  // "TENSORD
 
 enum class MessageType : std::uint32_t {
   kHello = 1,
-  kCreate = 2,    // a slot and space for a tensor that nobody sees yet
-  kPublish = 3,   // make it visible under its name
-  kAbort = 4,     // drop it instead
-  kDelete = 5,    // take a name away
-  kFind = 6,      // which slot has this name, and what is in it; on request with its segment
-  kGrant = 7,     // a descriptor of a segment
-  kList = 8,      // names, a page at a time
+  kCreate = 2,   // a slot and space for a tensor that nobody sees yet
+  kPublish = 3,  // make it visible under its name
+  kAbort = 4,    // drop it instead
+  kDelete = 5,   // take a name away
+  kFind = 6,     // which slot has this name, and what is in it; on request with its segment
+  kGrant = 7,    // a descriptor of a segment
+  kList = 8,     // names, a page at a time
   kStats = 9,
   kShutdown = 10,
-  kNudge = 11,    // "slot s is dying and I have just let go of it"; a hint, no reply
+  kNudge = 11,     // "slot s is dying and I have just let go of it"; a hint, no reply
   kAskAbout = 12,  // whether a connection still exists, and whose it is
 };
 
@@ -74,9 +74,7 @@ struct Text {
     text.copy(bytes.data(), size);
   }
   // Never past the end, whatever a peer wrote into `size`.
-  [[nodiscard]] std::string_view view() const {
-    return {bytes.data(), size < kCapacity ? size : kCapacity};
-  }
+  [[nodiscard]] std::string_view view() const { return {bytes.data(), size < kCapacity ? size : kCapacity}; }
 };
 using NameText = Text<kMaxNameSize + 1>;
 

@@ -12,8 +12,9 @@ constexpr std::uint64_t kMaxTensorBytes = std::uint64_t{1} << 62;
 Failure invalid(std::string text) { return {Errc::kInvalidArgument, std::move(text)}; }
 
 Failure too_many_dims(std::size_t ndim) {
-  return {Errc::kLimitReached, "the tensor has " + std::to_string(ndim) + " dimensions; tensord holds at most " +
-                                   std::to_string(kMaxDims) + ": reshape it first"};
+  return {Errc::kLimitReached, "the tensor has " + std::to_string(ndim) +
+                                   " dimensions; tensord holds at most " + std::to_string(kMaxDims) +
+                                   ": reshape it first"};
 }
 
 // The length of the UTF-8 sequence at the start of `bytes`, 0 if it is none. Overlong forms,
@@ -106,9 +107,7 @@ bool is_contiguous(std::span<const std::int64_t> shape, std::span<const std::int
 }
 
 Result<Done> check_name(std::string_view name) {
-  const auto refuse = [&](const std::string& why) {
-    return invalid("the name " + quoted(name) + " " + why);
-  };
+  const auto refuse = [&](const std::string& why) { return invalid("the name " + quoted(name) + " " + why); };
   if (name.empty()) return invalid("the name is empty: a tensor needs a name such as \"run1/weights\"");
   if (name.size() > kMaxNameSize) {
     return refuse("has " + std::to_string(name.size()) + " bytes; at most " + std::to_string(kMaxNameSize) +

@@ -31,8 +31,7 @@ std::optional<Ledger> Ledger::open(std::span<std::byte> memory, std::uint32_t sl
 
 LedgerScanner::LedgerScanner(std::span<const std::byte> memory, std::uint32_t slot_count)
     : header_(reinterpret_cast<const LedgerHeader*>(memory.data())),
-      counters_(
-          reinterpret_cast<const std::atomic<std::uint32_t>*>(memory.data() + kLedgerCountersOffset)) {
+      counters_(reinterpret_cast<const std::atomic<std::uint32_t>*>(memory.data() + kLedgerCountersOffset)) {
   assert(memory.size() == ledger_size_bytes(slot_count));
   (void)slot_count;
 }

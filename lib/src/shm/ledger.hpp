@@ -105,8 +105,7 @@ class LedgerScanner {
 
   // Whether slot s is pinned. Allocates no page of a ledger that its client never touched.
   [[nodiscard]] bool pins(std::uint32_t s) const {
-    const std::uint64_t word =
-        header_->touched[s / kCountersPerChunk / 64].load(std::memory_order_seq_cst);
+    const std::uint64_t word = header_->touched[s / kCountersPerChunk / 64].load(std::memory_order_seq_cst);
     if ((word >> (s / kCountersPerChunk % 64) & 1) == 0) return false;
     return counters_[s].load(std::memory_order_seq_cst) != 0;
   }

@@ -74,8 +74,8 @@ struct alignas(64) Slot {
   std::atomic<std::uint64_t> word;
 
   std::atomic<std::uint64_t> segment;  // the store's number for the segment, never used twice
-  std::uint64_t offset;      // bytes from the start of the segment to the first element
-  std::uint64_t size_bytes;  // from the first element to the end of the last
+  std::uint64_t offset;                // bytes from the start of the segment to the first element
+  std::uint64_t size_bytes;            // from the first element to the end of the last
   std::uint64_t created_unix_ns;
   std::uint32_t owner_uid;
   DType dtype;
