@@ -135,7 +135,7 @@ void measure_all() {
   const test::DaemonProcess forgetting({"--keep-warm", "0"});
   measure(recycling, forgetting, 4 * kKiB, 100, 31);
   measure(recycling, forgetting, kMiB, 20, 31);
-  measure(recycling, forgetting, 64 * kMiB, 1, 21);
+  measure(recycling, forgetting, 64 * kMiB, 1, 61);
   if (memory_for_a_gigabyte()) {
     measure(recycling, forgetting, kGiB, 1, 7);
   } else {
