@@ -146,7 +146,7 @@ Hidden until the block ends, published whole then, dropped if the block raises. 
       .def("info", &info, arg("name"), "TensorInfo of a name, without attaching. Raises NotFoundError.")
       .def("stats", &stats, "StoreStats: the store's figures, and what this Store object copied.")
       .def("shutdown", &Store::shutdown, WithoutGil(),
-           "Asks the daemon to end: the store and all its tensors go. Its own user and root may.")
+           "Ends the daemon, and returns when it has hung up: all tensors go. Its own user and root may.")
       .def("close", &Store::close, WithoutGil(), "Lets go of the connection now. Views stay valid.")
       .def_property_readonly("socket", &Store::socket, "The path of the daemon's socket.")
       .def("__enter__", [](py::object self) { return self; })

@@ -144,7 +144,8 @@ class Store {
   [[nodiscard]] StoreStats stats() const;
   [[nodiscard]] ClientStats client_stats() const;
   [[nodiscard]] const std::string& socket() const;
-  // Asks the daemon to end: the store and all its tensors go. Allowed to the daemon's own user and root.
+  // Ends the daemon, and returns when it has hung up: the store and all its tensors go. Allowed to the
+  // daemon's own user and root. Throws PermissionDeniedError, TimeoutError.
   void shutdown() const;
 
   // Lets go of the connection now; views stay valid. Later calls throw ConnectionLostError.

@@ -305,6 +305,19 @@ void Connection::lost(const std::string& why) {
   throw ConnectionLostError(lost_because_);
 }
 
+void Connection::await_hang_up(std::chrono::milliseconds timeout) {
+  pollfd hang_up{socket_.get(), 0, 0};  // no events: POLLHUP is always reported
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  for (;;) {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const int ready = ::poll(&hang_up, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    if (ready > 0) return;
+    if (ready == 0) throw TimeoutError("the daemon at " + path_ + " was asked to stop but still runs");
+    check_interrupt();
+  }
+}
+
 void Connection::transact(std::span<std::byte> request, std::span<std::byte> reply,
                           std::vector<os::UniqueFd>* fds) {
   const std::lock_guard lock(request_mutex_);

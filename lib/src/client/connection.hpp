@@ -9,6 +9,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -76,6 +77,9 @@ class Connection {
              fds);
     return reply;
   }
+
+  // Waits until the daemon closes this connection. Throws TimeoutError.
+  void await_hang_up(std::chrono::milliseconds timeout);
 
   // For views.
   void release(std::uint32_t slot) noexcept;

@@ -20,6 +20,9 @@ namespace {
 
 using protocol::quoted;
 
+// A daemon that was asked to stop has only to leave its event loop.
+constexpr std::chrono::milliseconds kStopTimeout{10'000};
+
 template <class T>
 T value_or_throw(Result<T> result) {
   if (!result) throw_error(result.failure().code, result.failure().text);
@@ -233,7 +236,11 @@ ClientStats Store::client_stats() const {
 void Store::shutdown() const {
   protocol::Shutdown request;
   request.header.type = protocol::Shutdown::kType;
-  state_->connection()->call<protocol::ShutdownReply>(request);
+  const auto connection = state_->connection();
+  connection->call<protocol::ShutdownReply>(request);
+  // On this very connection: under systemd the listening socket outlives the daemon, and a new
+  // connection would wait for the next one.
+  connection->await_hang_up(kStopTimeout);
 }
 
 }  // namespace tensord
