@@ -2,13 +2,11 @@
 //
 // Exit codes: 0 done; 1 it failed, the reason is on standard error; 2 wrong usage;
 // 3 (status, stop) no daemon runs there.
-#include <unistd.h>
-
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
