@@ -250,3 +250,30 @@ TEST_CASE("names of every length are kept whole, in the slot or beyond it", "[ca
     REQUIRE_FALSE(has_name(slot, tail, name.substr(1)));
   }
 }
+
+TEST_CASE("a batch's sequence is odd between begin and end, and never comes back to what it was",
+          "[catalog]") {
+  Fixture fixture(4);
+  const std::uint64_t before = fixture.reader.batch_sequence();
+  CHECK(before % 2 == 0);
+  fixture.writer.begin_batch();
+  CHECK(fixture.reader.batch_sequence() % 2 == 1);
+  fixture.writer.end_batch();
+  CHECK(fixture.reader.batch_sequence() % 2 == 0);
+  CHECK(fixture.reader.batch_sequence() > before);
+}
+
+TEST_CASE("announcing a name moves the word of its hash, and of no other", "[catalog]") {
+  Fixture fixture(4);
+  const std::uint64_t hash = fixture.hash("demo/ramp");
+  std::vector<std::uint32_t> before;
+  for (std::uint64_t word = 0; word < kNameEventWords; ++word) {
+    before.push_back(fixture.reader.name_event(word).load());
+  }
+  const void* const announced = fixture.writer.announce(hash);
+  CHECK(announced == &fixture.reader.name_event(hash));
+  for (std::uint64_t word = 0; word < kNameEventWords; ++word) {
+    CAPTURE(word);
+    CHECK(fixture.reader.name_event(word).load() == before[word] + (word == hash % kNameEventWords ? 1 : 0));
+  }
+}

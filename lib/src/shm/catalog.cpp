@@ -53,6 +53,7 @@ std::optional<CatalogReader> CatalogReader::open(std::span<const std::byte> memo
   }
   CatalogReader reader;
   reader.header_ = header;
+  reader.signals_ = reinterpret_cast<const CatalogSignals*>(memory.data() + kCatalogSignalsOffset);
   reader.index_ = reinterpret_cast<const std::atomic<std::uint64_t>*>(memory.data() + kCatalogIndexOffset);
   reader.slots_ = reinterpret_cast<const Slot*>(memory.data() + slots_offset_for(slot_count));
   reader.tails_ = reinterpret_cast<const SlotTail*>(memory.data() + tails_offset_for(slot_count));
@@ -75,7 +76,9 @@ CatalogWriter::CatalogWriter(std::span<std::byte> memory, std::uint32_t slot_cou
                                     memory.size(),
                                     hash_seed,
                                     store_id};
-  // Zeroed memory is an empty index and free slots; constructing them would touch every page.
+  // Zeroed memory is an empty index, free slots and signals at rest; constructing slots would touch
+  // every page.
+  signals_ = reinterpret_cast<CatalogSignals*>(memory.data() + kCatalogSignalsOffset);
   index_ = reinterpret_cast<std::atomic<std::uint64_t>*>(memory.data() + kCatalogIndexOffset);
   slots_ = reinterpret_cast<Slot*>(memory.data() + slots_offset_for(slot_count));
   tails_ = reinterpret_cast<SlotTail*>(memory.data() + tails_offset_for(slot_count));
@@ -121,6 +124,25 @@ void CatalogWriter::index_erase(std::uint64_t hash, std::uint32_t slot) {
     hole = next;
   }
   store_entry(hole, 0);
+}
+
+void CatalogWriter::begin_batch() {
+  const std::uint64_t before = signals_->batch_sequence.load(std::memory_order_relaxed);
+  assert(before % 2 == 0);
+  // Slots and index are stored with release from here on: who sees one of those sees this.
+  signals_->batch_sequence.store(before + 1, std::memory_order_relaxed);
+}
+
+void CatalogWriter::end_batch() {
+  const std::uint64_t within = signals_->batch_sequence.load(std::memory_order_relaxed);
+  assert(within % 2 == 1);
+  signals_->batch_sequence.store(within + 1, std::memory_order_release);
+}
+
+const void* CatalogWriter::announce(std::uint64_t hash) {
+  std::atomic<std::uint32_t>& word = signals_->name_events[hash % kNameEventWords];
+  word.store(word.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  return &word;
 }
 
 }  // namespace tensord::shm

@@ -3,6 +3,8 @@
 //
 //   +--------------------+ 0
 //   | CatalogHeader      |   fixed for the life of the store
+//   +--------------------+ 2048
+//   | CatalogSignals     |   what tells clients that something has just changed
 //   +--------------------+ 4096
 //   | index              |   index_capacity entries of 8 bytes: tag << 32 | slot + 1
 //   +--------------------+ slots_offset (a multiple of 4096)
@@ -33,7 +35,7 @@
 namespace tensord::shm {
 
 // Raised whenever a struct in shm/ changes in size, order or meaning.
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 inline constexpr std::uint32_t kMaxSlots = 1u << 24;  // the ledger header's bitmap ends here
 
 struct CatalogHeader {
@@ -49,8 +51,36 @@ struct CatalogHeader {
 };
 static_assert(sizeof(CatalogHeader) == 72);
 
+inline constexpr std::uint32_t kNameEventWords = 256;
+
+// Signals: the words by which the daemon says that something has just changed.
+// Question they answer: has anything been published since I looked?
+//
+//   off size field           written by (the daemon alone)              read by
+//     0    8 batch_sequence  odd while tensors are published together   who attaches several at once
+//    64 1024 name_events     word (hash mod 256) grows after a name     who waits for a name; futex
+//                            of that hash was published
+//
+// Order  [batch]  daemon: odd; slots and index (release); even (release). Client: the sequence, then
+//                 slots and index (acquire), then the sequence again: equal and even means that no
+//                 tensor it found was of a batch that it saw a part of.
+//        [event]  daemon: the name is published, then the word grows, then the futex is woken. Waiter:
+//                 the word, then it looks for the name, then it sleeps while the word is what it was. So
+//                 a name that was not there yet changes the word before or during the sleep, never unseen.
+// Limit  A word stands for many names and has 32 bits: a wake-up proves nothing, and sleeps are bounded.
+struct CatalogSignals {
+  alignas(64) std::atomic<std::uint64_t> batch_sequence;
+  alignas(64) std::array<std::atomic<std::uint32_t>, kNameEventWords> name_events;
+};
+static_assert(sizeof(CatalogSignals) == 64 + 4 * kNameEventWords);
+static_assert(offsetof(CatalogSignals, name_events) == 64);
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free, "waiters of other processes sleep on them");
+
 inline constexpr std::uint64_t kCatalogMagic = 0x3130'474f'4c41'5443;  // "CTALOG01" read as bytes
+inline constexpr std::size_t kCatalogSignalsOffset = 2048;
 inline constexpr std::size_t kCatalogIndexOffset = 4096;
+static_assert(sizeof(CatalogHeader) <= kCatalogSignalsOffset);
+static_assert(kCatalogSignalsOffset + sizeof(CatalogSignals) <= kCatalogIndexOffset);
 // Entries looked at before giving up. At half load, runs this long do not occur by chance; if they
 // do, the daemon leaves the name out of the index and answers for it itself.
 inline constexpr std::uint32_t kMaxProbe = 64;
@@ -71,6 +101,16 @@ class CatalogReader {
   [[nodiscard]] const Slot& slot(std::uint32_t index) const { return slots_[index]; }
   [[nodiscard]] const SlotTail& tail(std::uint32_t index) const { return tails_[index]; }
 
+  // [batch] Odd while the daemon publishes several tensors together.
+  [[nodiscard]] std::uint64_t batch_sequence() const {
+    return signals_->batch_sequence.load(std::memory_order_acquire);
+  }
+  // [event] The word that grows when a name of this hash is published: load it (acquire), look for the
+  // name, sleep on it.
+  [[nodiscard]] const std::atomic<std::uint32_t>& name_event(std::uint64_t hash) const {
+    return signals_->name_events[hash % kNameEventWords];
+  }
+
   // Calls `try_slot(index)` for each slot whose name may have this hash, until one returns true.
   template <class TrySlot>
   bool find(std::uint64_t hash, TrySlot&& try_slot) const {
@@ -86,6 +126,7 @@ class CatalogReader {
 
  private:
   const CatalogHeader* header_ = nullptr;
+  const CatalogSignals* signals_ = nullptr;
   const std::atomic<std::uint64_t>* index_ = nullptr;
   const Slot* slots_ = nullptr;
   const SlotTail* tails_ = nullptr;
@@ -110,12 +151,20 @@ class CatalogWriter {
   // Takes it out again and closes the gap. Does nothing if it is not there.
   void index_erase(std::uint64_t hash, std::uint32_t slot);
 
+  // [batch] Around the publication of several tensors that are to be seen together. Does not nest.
+  void begin_batch();
+  void end_batch();
+  // [event] Says that a name of this hash was published: REQUIRES that it can be found by now. Returns
+  // the word for the caller to wake its waiters (futex); this class makes no system call.
+  const void* announce(std::uint64_t hash);
+
  private:
   [[nodiscard]] std::uint64_t load_entry(std::uint64_t position) const;
   void store_entry(std::uint64_t position, std::uint64_t entry);
   // Where an entry's probe begins: the low bits of its hash, which the entry itself does not hold.
   [[nodiscard]] std::uint64_t home_of(std::uint64_t entry) const;
 
+  CatalogSignals* signals_ = nullptr;
   std::atomic<std::uint64_t>* index_ = nullptr;
   Slot* slots_ = nullptr;
   SlotTail* tails_ = nullptr;
