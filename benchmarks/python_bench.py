@@ -10,10 +10,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle, islice, repeat
 from multiprocessing import resource_tracker, shared_memory
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,12 +32,19 @@ PUT_SIZES = ((4 * KIB, 50, 21), (MIB, 10, 21), (64 * MIB, 1, 11))  # bytes, oper
 class Way:
     """One way of doing a thing; `run(n)` does it n times and is timed, `clean_up()` is not."""
 
-    def __init__(self, name, role, operations, run, clean_up=None):
+    def __init__(
+        self,
+        name: str,
+        role: str,
+        operations: int,
+        run: Callable[[int], None],
+        clean_up: Callable[[], None] | None = None,
+    ) -> None:
         self.name, self.role, self.operations, self.run, self.clean_up = name, role, operations, run, clean_up
-        self.ns = []
+        self.ns: list[float] = []
 
 
-def compare(question, parameters, rounds, ways):
+def compare(question: str, parameters: dict[str, int], rounds: int, ways: Sequence[Way]) -> None:
     """Each round runs every way once, in an order drawn anew: see measure.hpp."""
     order = list(ways)
     shuffle = random.Random(1).shuffle
@@ -54,31 +63,32 @@ def compare(question, parameters, rounds, ways):
 
 
 @contextmanager
-def no_tracker():
+def no_tracker() -> Iterator[None]:
     """Before Python 3.13, SharedMemory has no track=False: this is the usual way around it."""
     register = resource_tracker.register
-    resource_tracker.register = lambda name, kind: None
+    setattr(resource_tracker, "register", lambda name, kind: None)
     try:
         yield
     finally:
-        resource_tracker.register = register
+        setattr(resource_tracker, "register", register)
 
 
-def elements(size_bytes):
+def elements(size_bytes: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     return np.ones(size_bytes // 4, dtype=np.float32)
 
 
 # ---- attach ---------------------------------------------------------------------------------------
 
 
-def produce(socket):
+def produce(socket: str) -> None:
     """The other process: makes what is attached, names it, and holds it until its input ends."""
     store = tensord.connect(socket, start=False)
     objects = []
     for size_bytes in ATTACH_SIZES:
         store.put(f"bench/{size_bytes}", elements(size_bytes))
-        objects.append(shared_memory.SharedMemory(create=True, size=size_bytes))
-        objects[-1].buf[:] = bytes(size_bytes)
+        block = shared_memory.SharedMemory(create=True, size=size_bytes)
+        np.ndarray(size_bytes, np.uint8, block.buf).fill(0)  # touches every page
+        objects.append(block)
     print(json.dumps([shared.name for shared in objects]), flush=True)
     sys.stdin.read()
     for shared in objects:
@@ -86,27 +96,27 @@ def produce(socket):
         shared.unlink()
 
 
-def measure_attach(store, size_bytes, posix_name):
+def measure_attach(store: tensord.Store, size_bytes: int, posix_name: str) -> None:
     name = f"bench/{size_bytes}"
     shape = (size_bytes // 4,)
     private = bytes(size_bytes)
 
-    def attach(n):
+    def attach(n: int) -> None:
         for _ in repeat(None, n):
             store.attach(name).numpy()
 
-    def frombuffer(n):
+    def frombuffer(n: int) -> None:
         for _ in repeat(None, n):
             np.frombuffer(private, dtype=np.float32)
 
-    def attach_posix(n):
+    def attach_posix(n: int) -> None:
         for _ in repeat(None, n):
             shared = shared_memory.SharedMemory(posix_name)
             array = np.ndarray(shape, dtype=np.float32, buffer=shared.buf)
             del array
             shared.close()
 
-    def attach_posix_untracked(n):
+    def attach_posix_untracked(n: int) -> None:
         with no_tracker():
             attach_posix(n)
 
@@ -128,25 +138,25 @@ def measure_attach(store, size_bytes, posix_name):
 # ---- put ------------------------------------------------------------------------------------------
 
 
-def measure_put(store, size_bytes, operations, rounds):
+def measure_put(store: tensord.Store, size_bytes: int, operations: int, rounds: int) -> None:
     source = elements(size_bytes)
     warm = shared_memory.SharedMemory(create=True, size=2 * size_bytes)
     # Two places in turn, because replace takes a new one before it gives up the old one.
     places = np.ndarray((2, size_bytes // 4), dtype=np.float32, buffer=warm.buf)
     turns = cycle(places)
-    made = []
+    made: list[shared_memory.SharedMemory] = []
     for _ in range(2):  # the two places that put will go back and forth between
         store.put("bench/put", source, replace=True)
 
-    def put(n):
+    def put(n: int) -> None:
         for _ in repeat(None, n):
             store.put("bench/put", source, replace=True)
 
-    def copy(n):
+    def copy(n: int) -> None:
         for place in islice(turns, n):
             np.copyto(place, source)
 
-    def create_posix(n):
+    def create_posix(n: int) -> None:
         for _ in repeat(None, n):
             shared = shared_memory.SharedMemory(create=True, size=size_bytes)
             array = np.ndarray(source.shape, dtype=np.float32, buffer=shared.buf)
@@ -155,7 +165,7 @@ def measure_put(store, size_bytes, operations, rounds):
             shared.close()
             made.append(shared)
 
-    def unlink():
+    def unlink() -> None:
         for shared in made:
             shared.unlink()
         made.clear()
@@ -175,7 +185,7 @@ def measure_put(store, size_bytes, operations, rounds):
     warm.unlink()
 
 
-def main():
+def main() -> None:
     with tempfile.TemporaryDirectory(prefix="tensord-bench-") as directory:
         daemon = RunningDaemon(directory)
         producer = subprocess.Popen(
@@ -185,6 +195,7 @@ def main():
             text=True,
         )
         try:
+            assert producer.stdout is not None
             posix_names = json.loads(producer.stdout.readline())
             store = tensord.connect(daemon.socket, start=False)
             for size_bytes, posix_name in zip(ATTACH_SIZES, posix_names, strict=True):

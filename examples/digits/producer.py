@@ -6,6 +6,7 @@
 
 import sys
 import time
+from typing import Any
 
 import numpy as np
 import tensord
@@ -16,7 +17,7 @@ from evidence import Report
 TEST_SHARE = 0.2
 
 
-def prepare():
+def prepare() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Images (float32, Nx1x8x8) and labels (int64), shuffled; the last fifth is held out."""
     digits = load_digits()
     order = np.random.default_rng(8).permutation(len(digits.target))
@@ -30,7 +31,7 @@ def prepare():
     return images, labels, split
 
 
-def main(report_path):
+def main(report_path: str) -> None:
     images, labels, split = prepare()
     store = tensord.connect()
     start = time.perf_counter()

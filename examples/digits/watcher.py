@@ -9,6 +9,7 @@ digits/notes for the trainer.
 
 import sys
 import time
+from collections.abc import Callable
 
 import tensord
 import torch
@@ -20,26 +21,29 @@ POLL_S = 0.001
 PATIENCE_S = 120
 
 
-def make_network():
-    """The network of trainer.cpp, by the names of its parameters; it has no weights of its own."""
+class DigitsNet(nn.Module):
+    """The network of trainer.cpp, by the names of its parameters."""
 
-    class DigitsNet(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
-            self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
-            self.fc = nn.Linear(32 * 4 * 4, 10)
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3, padding=1)
+        self.conv2 = nn.Conv2d(16, 32, 3, padding=1)
+        self.fc = nn.Linear(32 * 4 * 4, 10)
 
-        def forward(self, x):
-            x = torch.relu(self.conv1(x))
-            x = torch.max_pool2d(torch.relu(self.conv2(x)), 2)
-            return self.fc(x.flatten(1))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.conv1(x))
+        x = torch.max_pool2d(torch.relu(self.conv2(x)), 2)
+        logits: torch.Tensor = self.fc(x.flatten(1))
+        return logits
 
+
+def make_network() -> DigitsNet:
+    """A network that has no weights of its own."""
     with torch.device("meta"):
         return DigitsNet().requires_grad_(False)
 
 
-def wait_until(ready, what):
+def wait_until(ready: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not ready():
         if time.monotonic() > deadline:
@@ -47,7 +51,7 @@ def wait_until(ready, what):
         time.sleep(POLL_S)
 
 
-def main(report_path, note):
+def main(report_path: str, note: str) -> None:
     torch.set_num_threads(1)  # the trainer needs the other core
     store = tensord.connect()
     print("waiting for a model to appear", flush=True)

@@ -65,13 +65,11 @@ __all__ = [
 # A Store is a mapping of names to views. What a mapping can do with __getitem__, __iter__ and
 # __contains__ alone comes from the standard library, so that it behaves as every other mapping.
 _Mapping.register(Store)
-Store.get = _Mapping.get
-Store.keys = _Mapping.keys
-Store.values = _Mapping.values
-Store.items = _Mapping.items
+for _method in ("get", "keys", "values", "items"):
+    setattr(Store, _method, getattr(_Mapping, _method))
 
-View.__reduce__ = pickling.reduce_view
-Store.__reduce__ = pickling.reduce_store
+for _pickled, _reduce in ((Store, pickling.reduce_store), (View, pickling.reduce_view)):
+    setattr(_pickled, "__reduce__", _reduce)
 
 # The daemon that came in the same wheel is the one that connect() starts, and no other on PATH.
 _daemon = _Path(__file__).parent / "bin" / "tensord"
@@ -80,4 +78,4 @@ if _daemon.exists():
 
 for _class in (Build, Store, View, Writing):
     _class.__module__ = "tensord"  # what users call them
-del _class
+del _class, _method, _pickled, _reduce

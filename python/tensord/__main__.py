@@ -52,11 +52,12 @@ def _parser() -> argparse.ArgumentParser:
 @contextlib.contextmanager
 def _progress() -> Iterator[files.Progress]:
     """A bar on a terminal, if the package rich is there; else a line for each tensor."""
+    bars_wanted = sys.stdout.isatty()
     try:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
     except ImportError:
-        Progress = None
-    if Progress is None or not sys.stdout.isatty():
+        bars_wanted = False
+    if not bars_wanted:
         yield _Lines()
         return
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())

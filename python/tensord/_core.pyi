@@ -1,19 +1,18 @@
 """Types of the binding. Classes and functions explain themselves at run time: help(tensord.Store)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, SupportsIndex, TypeVar, overload
+from typing import Any, Literal, SupportsIndex, overload
 
 import numpy as np
-import torch as _torch
+import torch as _torch  # type: ignore[import-not-found, unused-ignore]
 from typing_extensions import Buffer, CapsuleType, Self
 
 from tensord.records import Location, StoreStats, TensorInfo
 
 __version__: str
 
-_T = TypeVar("_T")
 _Kind = Literal["sealed", "live"]
 _Lifetime = Literal["store", "client"]
 _Mode = Literal["r", "r+"]
@@ -22,7 +21,8 @@ _Shape = SupportsIndex | Sequence[SupportsIndex]
 def connect(socket: str | bytes | PathLike[str] | None = None, start: bool = True) -> Store: ...
 def set_daemon_path(path: str) -> None: ...
 
-class Store:
+# Registered with Mapping, which gives it get, keys, values and items, in tensord/__init__.py.
+class Store(Mapping[str, View]):
     def attach(self, name: str, mode: _Mode = "r") -> View: ...
     def put(
         self,
@@ -62,14 +62,6 @@ class Store:
     def __len__(self) -> int: ...
     def __bool__(self) -> Literal[True]: ...
     def __reduce__(self) -> tuple[Any, ...]: ...  # added in tensord/__init__.py
-    # Of collections.abc.Mapping, added in tensord/__init__.py.
-    @overload
-    def get(self, key: str) -> View | None: ...
-    @overload
-    def get(self, key: str, default: _T) -> View | _T: ...
-    def keys(self) -> Any: ...
-    def values(self) -> Any: ...
-    def items(self) -> Any: ...
 
 class View(Buffer):
     def numpy(self) -> np.ndarray[Any, Any]: ...

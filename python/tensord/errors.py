@@ -29,7 +29,7 @@ class Error(Exception):
     """Every failure of a tensord call."""
 
     # KeyError prints the repr of its argument, OSError looks for an errno: the text is enough.
-    def __str__(self):
+    def __str__(self) -> str:
         return str(self.args[0]) if self.args else ""
 
 

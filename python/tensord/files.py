@@ -16,6 +16,7 @@ Elements go between file and shared memory in pieces of a few MiB; nothing holds
 """
 
 import contextlib
+import functools
 import itertools
 import math
 import os
@@ -153,7 +154,7 @@ def _pieces(shape: Sequence[int], itemsize: int) -> Iterator[tuple[Any, ...]]:
 
 
 def _bytes_of(array: np.ndarray[Any, Any]) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 # ---- .npy and .npz -------------------------------------------------------------------------------
@@ -224,7 +225,7 @@ def _read_npz(path: Path) -> Iterator[list[_Incoming]]:
         raise InvalidArgumentError(f"{path} is not an .npz file: {error}") from error
     with archive:
         yield [
-            _npy_tensor(member.removesuffix(".npy"), f"{member} in {path}", lambda member=member: archive.open(member))
+            _npy_tensor(member.removesuffix(".npy"), f"{member} in {path}", functools.partial(archive.open, member))
             for member in archive.namelist()
         ]
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["ShareableList", "SharedMemory", "SharedMemoryManager"]
 
 _T = TypeVar("_T")
+_Item = TypeVar("_Item", int, float, bool, str, bytes, None)
 
 # Inside a manager's calls: the manager, whose blocks end with it.
 _manager: ContextVar["SharedMemoryManager | None"] = ContextVar("_manager", default=None)
@@ -56,9 +57,9 @@ class SharedMemory:
             raise ValueError("'size' must be a positive integer")
         if create and size == 0:
             raise ValueError("'size' must be a positive number different from zero")
-        if name is None and not create:
-            raise ValueError("'name' can only be None if create=True")
         if not create:
+            if name is None:
+                raise ValueError("'name' can only be None if create=True")
             view = _call(name, lambda store: store.attach(_tensor(name), "r+"))
         elif name is not None:
             view = _create(name, size)
@@ -152,7 +153,7 @@ if not TYPE_CHECKING:
     _StandardList = _standard.ShareableList
 
 
-class ShareableList(_StandardList):
+class ShareableList(_StandardList[_Item]):
     """``multiprocessing.shared_memory.ShareableList``, in a block of tensord: ``.shm`` is our SharedMemory."""
 
 
@@ -200,7 +201,7 @@ class SharedMemoryManager:
         with self._making():
             return SharedMemory(None, create=True, size=size)
 
-    def ShareableList(self, sequence: Iterable[Any]) -> ShareableList:
+    def ShareableList(self, sequence: Iterable[Any]) -> ShareableList[Any]:
         """A new list with these items."""
         with self._making():
             return ShareableList(sequence)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import tensord
@@ -13,7 +14,7 @@ import tensord
 _PR_SET_PDEATHSIG = 1
 
 
-def program():
+def program() -> str:
     """The daemon under test: $TENSORD_DAEMON, or the one that came with the installed package."""
     named = os.environ.get("TENSORD_DAEMON")
     if named:
@@ -25,7 +26,7 @@ def program():
     return found
 
 
-def eventually(condition, patience_s=20.0):
+def eventually(condition: Callable[[], object], patience_s: float = 20.0) -> bool:
     """Whether `condition` becomes true; how soon does not matter."""
     end = time.monotonic() + patience_s
     while not condition():
@@ -35,13 +36,13 @@ def eventually(condition, patience_s=20.0):
     return True
 
 
-def _die_with_the_tests():
+def _die_with_the_tests() -> None:
     # Also when pytest itself is killed, no daemon of its tests runs on.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class RunningDaemon:
-    def __init__(self, directory, *options):
+    def __init__(self, directory: str | Path, *options: str) -> None:
         self.socket = str(Path(directory) / "tensord.sock")
         self.log_path = Path(directory) / "tensord.log"
         with open(self.log_path, "ab") as log:
@@ -58,16 +59,16 @@ class RunningDaemon:
             raise RuntimeError("the daemon ended at once: " + self.log())
 
     @property
-    def pid(self):
+    def pid(self) -> int:
         return self.process.pid
 
-    def log(self):
+    def log(self) -> str:
         return self.log_path.read_text()
 
-    def stop(self):
+    def stop(self) -> None:
         self.process.terminate()
         self.process.wait()
 
-    def kill(self):
+    def kill(self) -> None:
         self.process.kill()
         self.process.wait()
