@@ -71,7 +71,7 @@ ArrayInput from_dlpack(py::handle producer, const char* advice) {
   input.shape.assign(tensor.shape, tensor.shape + tensor.ndim);
   if (tensor.strides != nullptr) {
     const std::span<const std::int64_t> strides(tensor.strides, static_cast<std::size_t>(tensor.ndim));
-    if (!is_c_contiguous(input.shape, strides)) {
+    if (!is_contiguous(input.shape, strides)) {
       refuse_layout(input.shape, shape_tuple(strides), "elements", advice);
     }
   }
@@ -107,7 +107,7 @@ ArrayInput from_view(const PyView& view) {
   ArrayInput input;
   input.dtype = elements.dtype;
   input.shape.assign(elements.shape.begin(), elements.shape.end());
-  if (!is_c_contiguous(elements.shape, elements.strides)) {
+  if (!is_contiguous(elements.shape, elements.strides)) {
     refuse_layout(input.shape, view.strides(), "elements", "view.clone()");
   }
   input.data = elements.data;

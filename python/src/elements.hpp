@@ -7,7 +7,6 @@
 #include <span>
 
 #include <tensord/dtype.hpp>
-#include <tensord/view.hpp>
 
 namespace tensord::python {
 
@@ -21,11 +20,5 @@ struct Elements {
 
   [[nodiscard]] int ndim() const { return static_cast<int>(shape.size()); }
 };
-
-// Whether elements of this layout follow each other in C order. Empty strides mean C order, as in
-// DLPack; dimensions of one element have no say, tensors of no elements have any layout.
-[[nodiscard]] bool is_c_contiguous(std::span<const std::int64_t> shape,
-                                   std::span<const std::int64_t> strides);
-[[nodiscard]] std::int64_t count_elements(std::span<const std::int64_t> shape);
 
 }  // namespace tensord::python

@@ -51,7 +51,7 @@ void fill_buffer(PyObject* self, Py_buffer* buffer, int flags) {
                          ", only a converted copy could be given: use numpy() or torch()");
   }
   const bool wants_strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES;
-  if (!wants_strides && !is_c_contiguous(elements.shape, elements.strides)) {
+  if (!wants_strides && !is_contiguous(elements.shape, elements.strides)) {
     throw WouldCopyError(
         "this tensor is not C-contiguous, a flat buffer of it could only be a copy: clone it");
   }

@@ -31,7 +31,7 @@ py::object make_array(const npy& numpy, DType dtype, std::span<const std::int64_
 py::object array_over(const Elements& elements, py::object owner) {
   const npy& numpy = npy::get();
   std::array<Py_intptr_t, kMaxDims> strides;  // bytes
-  const bool in_order = is_c_contiguous(elements.shape, elements.strides);
+  const bool in_order = is_contiguous(elements.shape, elements.strides);
   if (!in_order) {
     const auto itemsize = static_cast<std::int64_t>(elements.dtype.itemsize());
     for (std::size_t i = 0; i < elements.strides.size(); ++i) strides[i] = elements.strides[i] * itemsize;

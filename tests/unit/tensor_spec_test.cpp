@@ -60,14 +60,6 @@ TEST_CASE("no shape or stride that a client may send overflows", "[spec]") {
   CHECK(make_contiguous_spec(kInt8, Shape(16, 1)));
 }
 
-TEST_CASE("C-contiguity is told as NumPy tells it", "[spec]") {
-  CHECK(is_contiguous(Shape{2, 3}, Shape{3, 1}));
-  CHECK_FALSE(is_contiguous(Shape{2, 3}, Shape{1, 2}));
-  CHECK(is_contiguous(Shape{1, 3}, Shape{99, 1}));
-  CHECK(is_contiguous(Shape{0, 3}, Shape{99, 99}));
-  CHECK(is_contiguous(Shape{}, Shape{}));
-}
-
 TEST_CASE("names are UTF-8 without control characters and empty parts", "[spec]") {
   for (const char* good : {"x", "a/b", "a b/c.d-e_f", "größe/тензор", "\xf0\x9f\x98\x80", "..", "a/../b"}) {
     INFO(good);

@@ -3,5 +3,6 @@
 
 #include <tensord/dtype.hpp>
 #include <tensord/error.hpp>
+#include <tensord/layout.hpp>
 #include <tensord/store.hpp>
 #include <tensord/view.hpp>

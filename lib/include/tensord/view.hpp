@@ -21,6 +21,7 @@
 
 #include <tensord/dtype.hpp>
 #include <tensord/error.hpp>
+#include <tensord/layout.hpp>
 
 namespace tensord {
 
@@ -33,7 +34,6 @@ struct SlotTail;
 struct LiveHeader;
 }  // namespace shm
 
-inline constexpr int kMaxDims = 16;               // dimensions of a tensor, at most
 inline constexpr std::size_t kMaxNameSize = 255;  // bytes of a name, at most (UTF-8)
 
 // Sealed: its bytes never change after publication. Live: writers change them in place.

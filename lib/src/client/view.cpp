@@ -57,7 +57,7 @@ void View::require_elements(DType dtype) const {
                                std::string(dtype_name(slot_->dtype)) + ", not " +
                                std::string(dtype_name(dtype)));
   }
-  if (!protocol::is_contiguous(shape(), strides())) {
+  if (!is_contiguous(shape(), strides())) {
     throw InvalidArgumentError("the elements of " + protocol::quoted(name()) +
                                " are not C-contiguous: use data(), shape() and strides()");
   }

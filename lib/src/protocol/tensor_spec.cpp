@@ -95,17 +95,6 @@ Result<std::uint64_t> extent_bytes(const TensorSpec& spec) {
   return bytes;
 }
 
-bool is_contiguous(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides) {
-  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return true;
-  std::int64_t expected = 1;
-  for (std::size_t i = shape.size(); i-- > 0;) {
-    // The stride of a dimension of one element is never taken, so it may be anything.
-    if (shape[i] != 1 && strides[i] != expected) return false;
-    expected *= shape[i];
-  }
-  return true;
-}
-
 Result<Done> check_name(std::string_view name) {
   const auto refuse = [&](const std::string& why) { return invalid("the name " + quoted(name) + " " + why); };
   if (name.empty()) return invalid("the name is empty: a tensor needs a name such as \"run1/weights\"");

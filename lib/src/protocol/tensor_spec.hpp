@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include <tensord/dtype.hpp>
+#include <tensord/layout.hpp>
 #include <tensord/view.hpp>
 
 #include "result.hpp"
@@ -27,8 +28,6 @@ struct TensorSpec {
 // The bytes from the first element to the end of the last; 0 if there are no elements.
 // Fails as above, and for negative strides or extents that reach past 2^62 bytes.
 [[nodiscard]] Result<std::uint64_t> extent_bytes(const TensorSpec& spec);
-
-[[nodiscard]] bool is_contiguous(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides);
 
 // The rules: 1 to 255 bytes of valid UTF-8 without control characters; parts between slashes are
 // not empty. Fails with kInvalidArgument, saying which rule was broken.
