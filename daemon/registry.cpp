@@ -135,6 +135,7 @@ Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Po
   slot.segment.store(tensor->extent.segment, std::memory_order_release);
   slot.offset = tensor->offset_bytes;
   slot.size_bytes = tensor->size_bytes;
+  slot.live_header_offset = tensor->kind == Kind::kLive ? tensor->offset_bytes - shm::kLivePrefixBytes : 0;
   slot.created_unix_ns = tensor->created_unix_ns;
   slot.owner_uid = tensor->owner;
   slot.dtype = tensor->spec.dtype;
@@ -143,8 +144,8 @@ Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Po
   slot.lifetime = static_cast<std::uint8_t>(tensor->lifetime);
   shm::SlotTail& tail = catalog_.tail(index);
   shm::set_name(slot, tail, tensor->name);
-  std::copy_n(tensor->spec.shape, kMaxDims, tail.shape);
-  std::copy_n(tensor->spec.strides, kMaxDims, tail.strides);
+  std::copy_n(tensor->spec.shape, kMaxDims, tail.layout.shape);
+  std::copy_n(tensor->spec.strides, kMaxDims, tail.layout.strides);
 
   client(id).building.insert(index);
   ++building_;

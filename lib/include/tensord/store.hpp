@@ -22,12 +22,16 @@
 #include <string_view>
 #include <vector>
 
+#include <tensord/array.hpp>
 #include <tensord/view.hpp>
 
 namespace tensord {
 
 namespace client {
 class StoreState;
+}
+namespace protocol {
+struct TensorSpec;
 }
 
 struct ConnectOptions {
@@ -89,13 +93,17 @@ class Builder {
   Builder& operator=(Builder&&) noexcept;
   ~Builder();
 
-  [[nodiscard]] std::byte* mutable_data() const;  // writable, uninitialised
-  [[nodiscard]] std::size_t size_bytes() const;
+  [[nodiscard]] std::byte* mutable_data() const;   // writable, uninitialised
+  [[nodiscard]] std::size_t size_bytes() const;    // of all elements: their number times the itemsize
+  [[nodiscard]] std::size_t extent_bytes() const;  // that may be written from mutable_data() on
   [[nodiscard]] DType dtype() const;
   [[nodiscard]] Kind kind() const;
   [[nodiscard]] std::string_view name() const;
   [[nodiscard]] std::span<const std::int64_t> shape() const;
   [[nodiscard]] std::span<const std::int64_t> strides() const;
+
+  // Adds to Store::client_stats(): for functions that fill a Builder with a copy of the caller's elements.
+  void count_bytes_copied(std::size_t bytes) const;
 
   // Makes the tensor visible, whole. Afterwards the Builder is spent (every call but destruction
   // throws). A live tensor's view is "r+". Of a sealed tensor nothing may be written any more:
@@ -124,7 +132,14 @@ class Store {
   // A new tensor, filled by the caller in place: no copy at all.
   [[nodiscard]] Builder build(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
                               const PutOptions& options = {}) const;
-  // A new tensor from C-contiguous elements at `data`: exactly one copy, in.
+  // The same with strides, in elements: any that are positive and let no two elements overlap.
+  [[nodiscard]] Builder build(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
+                              std::span<const std::int64_t> strides, const PutOptions& options = {}) const;
+  // A new tensor with the elements of `array`: exactly one copy, in. Its strides are the array's, if they
+  // are positive and leave no gap (C order, Fortran order, any permutation); other elements are packed,
+  // into packed_strides() (layout.hpp).
+  View put(std::string_view name, const Array& array, const PutOptions& options = {}) const;
+  // The same from C-contiguous elements at `data`.
   View put(std::string_view name, DType dtype, std::span<const std::int64_t> shape, const void* data,
            const PutOptions& options = {}) const;
   // The same for a vector of elements.
@@ -157,6 +172,8 @@ class Store {
 
  private:
   explicit Store(std::shared_ptr<client::StoreState> state);
+  [[nodiscard]] Builder build(std::string_view name, const protocol::TensorSpec& spec,
+                              const PutOptions& options) const;
   std::shared_ptr<client::StoreState> state_;
 };
 

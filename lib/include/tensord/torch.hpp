@@ -21,8 +21,10 @@
 
 #include <torch/types.h>
 
+#include <tensord/array.hpp>
 #include <tensord/dtype.hpp>
 #include <tensord/error.hpp>
+#include <tensord/layout.hpp>
 #include <tensord/store.hpp>
 #include <tensord/view.hpp>
 
@@ -58,8 +60,8 @@ inline at::IntArrayRef int_array(std::span<const std::int64_t> values) {
   return {values.data(), values.size()};
 }
 
-// Throws unless the bytes at tensor.const_data_ptr() are, in order, the tensor's elements.
-inline void require_plain_bytes(std::string_view name, const torch::Tensor& tensor) {
+// Throws unless tensor.const_data_ptr() and its strides lead to the tensor's elements.
+inline void require_plain_elements(std::string_view name, const torch::Tensor& tensor) {
   const std::string what = "put(\"" + std::string(name) + "\"): the torch tensor ";
   if (!tensor.defined()) throw InvalidArgumentError(what + "is undefined; give it a value first");
   if (tensor.layout() != at::kStrided) {
@@ -76,10 +78,10 @@ inline void require_plain_bytes(std::string_view name, const torch::Tensor& tens
                                "is a lazy conjugate, negative or zero, whose values are not in memory yet; "
                                "pass .resolve_conj().resolve_neg().clone()");
   }
-  if (!tensor.is_contiguous()) {
-    throw InvalidArgumentError(what + "is not C-contiguous (shape " + c10::str(tensor.sizes()) +
-                               ", strides " + c10::str(tensor.strides()) + "); pass .contiguous()");
-  }
+}
+
+inline std::span<const std::int64_t> span_of(at::IntArrayRef values) {
+  return {values.data(), values.size()};
 }
 
 }  // namespace torch_detail
@@ -127,23 +129,47 @@ inline void require_plain_bytes(std::string_view name, const torch::Tensor& tens
       view.mutable_data(), shape, strides, [view](void*) {}, options);
 }
 
-// The tensor's elements in memory of torch's own: exactly one copy.
+// The tensor's elements in memory of torch's own: exactly one copy, with the strides that
+// torch::Tensor::clone() gives.
 [[nodiscard]] inline torch::Tensor clone_to_torch(const View& view) {
+  const Strides strides = packed_strides(view.shape(), view.strides());
   torch::Tensor tensor =
-      torch::empty_strided(torch_detail::int_array(view.shape()), torch_detail::int_array(view.strides()),
+      torch::empty_strided(torch_detail::int_array(view.shape()), torch_detail::int_array(strides),
                            at::TensorOptions(to_torch_dtype(view.dtype())));
   view.clone_to({static_cast<std::byte*>(tensor.data_ptr()), view.size_bytes()});
   return tensor;
 }
 
+namespace torch_detail {
+
+// Borrows everything from `tensor`.
+inline Array array_of(std::string_view name, const torch::Tensor& tensor) {
+  require_plain_elements(name, tensor);
+  return {from_torch_dtype(tensor.scalar_type()), span_of(tensor.sizes()), span_of(tensor.strides()),
+          tensor.const_data_ptr()};
+}
+
+}  // namespace torch_detail
+
 // A new tensor in the store with the elements of `tensor`, detached from its graph: exactly one
-// copy. Returns the view; a live tensor's is "r+", ready for as_torch().
-// Throws InvalidArgumentError unless `tensor` is dense, on the CPU and C-contiguous.
+// copy. Its strides are those that tensor.clone() has. Returns the view; a live tensor's is "r+",
+// ready for as_torch(). Throws InvalidArgumentError unless `tensor` is dense and on the CPU.
 inline View put(const Store& store, std::string_view name, const torch::Tensor& tensor,
                 const PutOptions& options = {}) {
-  torch_detail::require_plain_bytes(name, tensor);
-  return store.put(name, from_torch_dtype(tensor.scalar_type()),
-                   {tensor.sizes().data(), tensor.sizes().size()}, tensor.const_data_ptr(), options);
+  return store.put(name, torch_detail::array_of(name, tensor), options);
+}
+
+// The same, cast to `dtype` while it is copied, as tensor.to(dtype) would be: no temporary.
+inline View put(const Store& store, std::string_view name, const torch::Tensor& tensor, at::ScalarType dtype,
+                const PutOptions& options = {}) {
+  const Array array = torch_detail::array_of(name, tensor);
+  const Strides strides = packed_strides(array.shape, array.strides);
+  Builder builder = store.build(name, from_torch_dtype(dtype), array.shape, strides, options);
+  torch::from_blob(builder.mutable_data(), tensor.sizes(), torch_detail::int_array(strides),
+                   at::TensorOptions(dtype))
+      .copy_(tensor.detach());
+  builder.count_bytes_copied(builder.size_bytes());
+  return builder.publish();
 }
 
 }  // namespace tensord

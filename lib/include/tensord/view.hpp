@@ -30,7 +30,7 @@ class Connection;
 }
 namespace shm {
 struct Slot;
-struct SlotTail;
+struct Layout;
 struct LiveHeader;
 }  // namespace shm
 
@@ -92,10 +92,12 @@ class View {
   View(View&& other) noexcept
       : connection_(std::move(other.connection_)),
         slot_(std::exchange(other.slot_, nullptr)),
-        tail_(other.tail_),
+        layout_(other.layout_),
         data_(std::exchange(other.data_, nullptr)),
         index_(other.index_),
-        mode_(other.mode_) {}
+        mode_(other.mode_),
+        ndim_(other.ndim_),
+        owns_layout_(other.owns_layout_) {}
   View& operator=(View other) noexcept;
   ~View() {
     if (slot_ != nullptr) reset();
@@ -108,12 +110,16 @@ class View {
   [[nodiscard]] DType dtype() const;
   [[nodiscard]] Kind kind() const;
   [[nodiscard]] Mode mode() const noexcept { return mode_; }
-  [[nodiscard]] int ndim() const;
+  [[nodiscard]] int ndim() const noexcept { return ndim_; }
   [[nodiscard]] std::span<const std::int64_t> shape() const;    // elements along each dimension
   [[nodiscard]] std::span<const std::int64_t> strides() const;  // elements, as in DLPack and torch
   [[nodiscard]] std::int64_t numel() const;
-  [[nodiscard]] std::size_t size_bytes() const;  // numel() * itemsize for C-contiguous tensors
+  [[nodiscard]] std::size_t size_bytes() const;    // of all elements: numel() * itemsize
+  [[nodiscard]] std::size_t extent_bytes() const;  // from the first element to the end of the last
   [[nodiscard]] Location location() const;
+  // Which of the tensors that ever had this place in the catalog it is: two views of one store with the
+  // same location and generation are views of the same tensor.
+  [[nodiscard]] std::uint64_t generation() const;
 
   // The shared bytes, zero-copy. Never null, also for tensors of no elements.
   [[nodiscard]] const std::byte* data() const noexcept { return data_; }
@@ -132,13 +138,25 @@ class View {
     return {reinterpret_cast<T*>(mutable_data()), static_cast<std::size_t>(numel())};
   }
 
+  // ---- sub-views: other elements of the same tensor, without a copy, with a pin of their own ----
+  // Throw InvalidArgumentError for what lies outside of this view.
+  // `length` elements of dimension `dim`, from `start` on; torch's narrow.
+  [[nodiscard]] View narrow(int dim, std::int64_t start, std::int64_t length) const;
+  // Element `index` of dimension `dim`, which goes; torch's select.
+  [[nodiscard]] View select(int dim, std::int64_t index) const;
+  // Any other layout within the bytes of this view: `offset` elements from its first one; strides in
+  // elements, none negative; torch's as_strided.
+  [[nodiscard]] View as_strided(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides,
+                                std::int64_t offset = 0) const;
+
   // A private, copy-on-write mapping of this tensor: readable at once without a copy, and what is
   // written to it reaches nobody else. For consumers that know no read-only tensors (torch). The
   // mapping lives as long as the pointer, and holds its own pin. Each call maps anew.
   [[nodiscard]] std::shared_ptr<std::byte> map_private() const;
 
-  // Exactly one copy, out: size_bytes() bytes into private memory of the caller's. Of a live tensor
-  // all of one version, as far as its writers use writing(). Returns the version.
+  // Exactly one copy, out: size_bytes() bytes into private memory of the caller's, with the strides
+  // packed_strides(shape(), strides()) (layout.hpp): those of the view, unless they leave gaps. Of a
+  // live tensor all of one version, as far as its writers use writing(). Returns the version.
   // Throws TornWriteError, TimeoutError (a writer does not end). REQUIRES: destination.size() ==
   // size_bytes().
   std::uint64_t clone_to(std::span<std::byte> destination,
@@ -157,17 +175,21 @@ class View {
  private:
   friend class client::Connection;
   friend class Writing;
-  View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, const shm::SlotTail* tail,
+  View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, const shm::Layout* layout,
        std::byte* data, std::uint32_t index, Mode mode) noexcept;
   void require_elements(DType dtype) const;
-  [[nodiscard]] const shm::LiveHeader& live_header() const;
+  // The start of the tensor's segment, in the mapping that this view reads or writes.
+  [[nodiscard]] std::byte* segment_base() const;
+  [[nodiscard]] shm::LiveHeader& live_header() const;
 
   std::shared_ptr<client::Connection> connection_;
   const shm::Slot* slot_ = nullptr;
-  const shm::SlotTail* tail_ = nullptr;
+  const shm::Layout* layout_ = nullptr;  // the catalog's, or a sub-view's own
   std::byte* data_ = nullptr;
   std::uint32_t index_ = 0;
   Mode mode_ = Mode::kRead;
+  std::uint8_t ndim_ = 0;
+  bool owns_layout_ = false;
 };
 static_assert(sizeof(View) <= 64, "100,000 held views are meant to be cheap");
 

@@ -135,8 +135,8 @@ Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::st
       const std::uint32_t index = self->find(name, mode);
       if (std::byte* const data = self->try_slot(index, name, mode)) {
         const shm::Slot& slot = self->catalog_.slot(index);
-        const shm::SlotTail& tail = self->catalog_.tail(index);
-        return View(std::move(self), &slot, &tail, data, index, mode);
+        const shm::Layout& layout = self->catalog_.tail(index).layout;
+        return View(std::move(self), &slot, &layout, data, index, mode);
       }
     }
   } catch (const NotFoundError& error) {
@@ -182,7 +182,7 @@ std::shared_ptr<std::byte> Connection::map_private(const View& view) {
     bip::mapped_region region;
   };
   // mapped_region takes size 0 for "to the end"; a tensor of no elements still has a cache line.
-  const std::size_t size_bytes = std::max<std::size_t>(view.size_bytes(), 1);
+  const std::size_t size_bytes = std::max<std::size_t>(view.extent_bytes(), 1);
   auto mapping = std::make_shared<Mapping>(
       Mapping{view, bip::mapped_region(segment.memfd(), bip::copy_on_write,
                                        static_cast<bip::offset_t>(location.offset_bytes), size_bytes)});
@@ -245,10 +245,10 @@ View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft, K
     throw;
   }
   const shm::Slot& slot = self->catalog_.slot(draft.slot);
-  const shm::SlotTail& tail = self->catalog_.tail(draft.slot);
+  const shm::Layout& layout = self->catalog_.tail(draft.slot).layout;
   const bool writable = kind == Kind::kLive;
   std::byte* const base = self->segment_of(slot).base(writable);
-  return View(std::move(self), &slot, &tail, base + slot.offset, draft.slot,
+  return View(std::move(self), &slot, &layout, base + slot.offset, draft.slot,
               writable ? Mode::kReadWrite : Mode::kRead);
 }
 

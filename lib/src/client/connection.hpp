@@ -86,6 +86,9 @@ class Connection {
   void pin_again(std::uint32_t slot);
   [[nodiscard]] std::shared_ptr<std::byte> map_private(const View& view);
   [[nodiscard]] const Segment& segment_of(const shm::Slot& slot) const;
+  [[nodiscard]] std::string_view name_of(std::uint32_t slot) const {
+    return shm::name_of(catalog_.slot(slot), catalog_.tail(slot));
+  }
   [[nodiscard]] Counters& counters() const { return *counters_; }
 
   // What the daemon knows about a connection, by its number.

@@ -9,6 +9,7 @@
 // All of it is in this one file, from Store::attach to the end of a View, so that the compiler sees it
 // whole: across files, half of the time went into handing views over.
 #include <cstring>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -49,7 +50,8 @@ std::byte* Connection::try_slot(std::uint32_t index, std::string_view name, Mode
     return nullptr;
   }
   const bool inside = slot.offset <= segment->size_bytes() &&
-                      slot.size_bytes <= segment->size_bytes() - slot.offset && slot.ndim <= kMaxDims;
+                      slot.size_bytes <= segment->size_bytes() - slot.offset && slot.ndim <= kMaxDims &&
+                      slot.live_header_offset <= segment->size_bytes() - shm::kLivePrefixBytes;
   const bool allowed = !writable || slot.kind == static_cast<std::uint8_t>(Kind::kLive);
   if (views_before >= shm::kMaxPinsPerSlot || !allowed || !inside) [[unlikely]] {
     release(index);
@@ -87,23 +89,35 @@ namespace tensord {
 
 // ---- views: one pin each --------------------------------------------------------------------------
 
-View::View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, const shm::SlotTail* tail,
+View::View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, const shm::Layout* layout,
            std::byte* data, std::uint32_t index, Mode mode) noexcept
-    : connection_(std::move(connection)), slot_(slot), tail_(tail), data_(data), index_(index), mode_(mode) {}
+    : connection_(std::move(connection)),
+      slot_(slot),
+      layout_(layout),
+      data_(data),
+      index_(index),
+      mode_(mode),
+      ndim_(slot->ndim) {}
 
 View::View(const View& other)
     : connection_(other.connection_),
       slot_(other.slot_),
-      tail_(other.tail_),
+      layout_(other.layout_),
       data_(other.data_),
       index_(other.index_),
-      mode_(other.mode_) {
-  if (slot_ != nullptr) connection_->pin_again(index_);
+      mode_(other.mode_),
+      ndim_(other.ndim_),
+      owns_layout_(other.owns_layout_) {
+  if (slot_ == nullptr) return;
+  auto own = owns_layout_ ? std::make_unique<shm::Layout>(*other.layout_) : nullptr;
+  connection_->pin_again(index_);
+  if (own != nullptr) layout_ = own.release();
 }
 
 void View::reset() noexcept {
   if (slot_ == nullptr) return;
   connection_->release(index_);
+  if (owns_layout_) delete layout_;
   slot_ = nullptr;
   data_ = nullptr;
   connection_.reset();
@@ -122,8 +136,8 @@ View client::Connection::attach_mapped(std::shared_ptr<Connection>& self, std::s
   });
   if (data == nullptr) return {};
   const shm::Slot& slot = catalog.slot(index);
-  const shm::SlotTail& tail = catalog.tail(index);
-  return View(std::move(self), &slot, &tail, data, index, mode);
+  const shm::Layout& layout = catalog.tail(index).layout;
+  return View(std::move(self), &slot, &layout, data, index, mode);
 }
 
 // Flattened: its calls are compiled into it, which saves a quarter of its time on a warm tensor.

@@ -11,7 +11,6 @@
 #include <tensord/view.hpp>
 
 #include "client/connection.hpp"
-#include "client/copy.hpp"
 #include "os/crash_point.hpp"
 #include "os/futex.hpp"
 #include "protocol/tensor_spec.hpp"
@@ -93,12 +92,12 @@ LiveWord await_whole(const LiveTensor& tensor, const Deadline& deadline) {
   }
 }
 
-std::uint64_t copy_whole(const LiveTensor& tensor, std::span<std::byte> destination, const std::byte* source,
+std::uint64_t copy_whole(const LiveTensor& tensor, const std::function<void()>& copy,
                          const Deadline& deadline) {
   for (;;) {
     const LiveWord word = await_whole(tensor, deadline);
     const std::uint64_t version = tensor.header.version.load(std::memory_order_relaxed);
-    copy_bytes(destination.data(), source, destination.size());
+    copy();
     if (tensor.header.still(word)) return version;
     if (deadline.passed()) {
       throw TimeoutError(

@@ -4,9 +4,8 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <span>
+#include <functional>
 #include <string_view>
 
 #include "shm/live_header.hpp"
@@ -37,8 +36,8 @@ class Deadline {
 // Waits until the tensor is whole. Throws TornWriteError, TimeoutError (it names who is writing).
 shm::LiveWord await_whole(const LiveTensor& tensor, const Deadline& deadline);
 
-// Copies the bytes of one version. Returns its number. Throws as await_whole().
-std::uint64_t copy_whole(const LiveTensor& tensor, std::span<std::byte> destination, const std::byte* source,
+// Calls `copy` until all that it read was of one version. Returns its number. Throws as await_whole().
+std::uint64_t copy_whole(const LiveTensor& tensor, const std::function<void()>& copy,
                          const Deadline& deadline);
 
 // Waits until the version is another than `after`, and whole. Returns it. Throws as await_whole().

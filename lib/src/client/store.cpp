@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "client/connection.hpp"
-#include "client/copy.hpp"
+#include "client/copy_array.hpp"
 #include "client/fork_guard.hpp"
 #include "client/locate.hpp"
 #include "client/store_state.hpp"
@@ -116,7 +116,12 @@ Impl& usable(const std::unique_ptr<Impl>& impl) {
 }  // namespace
 
 std::byte* Builder::mutable_data() const { return usable(impl_).draft.data; }
-std::size_t Builder::size_bytes() const { return usable(impl_).draft.size_bytes; }
+std::size_t Builder::extent_bytes() const { return usable(impl_).draft.size_bytes; }
+std::size_t Builder::size_bytes() const {
+  std::size_t bytes = dtype().itemsize();
+  for (const std::int64_t extent : shape()) bytes *= static_cast<std::size_t>(extent);
+  return bytes;
+}
 DType Builder::dtype() const { return usable(impl_).spec.dtype; }
 Kind Builder::kind() const { return usable(impl_).kind; }
 std::string_view Builder::name() const { return usable(impl_).name; }
@@ -125,11 +130,25 @@ std::span<const std::int64_t> Builder::strides() const {
   return {usable(impl_).spec.strides, impl_->spec.ndim};
 }
 
+void Builder::count_bytes_copied(std::size_t bytes) const {
+  usable(impl_).connection->counters().bytes_copied_in.fetch_add(bytes, std::memory_order_relaxed);
+}
+
 Builder Store::build(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
+                     const PutOptions& options) const {
+  return build(name, value_or_throw(protocol::make_contiguous_spec(dtype, shape)), options);
+}
+
+Builder Store::build(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
+                     std::span<const std::int64_t> strides, const PutOptions& options) const {
+  return build(name, value_or_throw(protocol::make_strided_spec(dtype, shape, strides)), options);
+}
+
+Builder Store::build(std::string_view name, const protocol::TensorSpec& spec,
                      const PutOptions& options) const {
   value_or_throw(protocol::check_name(name));
   auto impl = std::make_unique<Builder::Impl>();
-  impl->spec = value_or_throw(protocol::make_contiguous_spec(dtype, shape));
+  impl->spec = spec;
   impl->kind = options.kind;
   impl->name = name;
   impl->connection = state_->connection();
@@ -137,14 +156,18 @@ Builder Store::build(std::string_view name, DType dtype, std::span<const std::in
   return Builder(std::move(impl));
 }
 
+View Store::put(std::string_view name, const Array& array, const PutOptions& options) const {
+  const protocol::TensorSpec spec = value_or_throw(protocol::make_packed_spec(array));
+  Builder builder = build(name, spec, options);
+  os::crash_point("put.filling");
+  client::copy_array(builder.mutable_data(), builder.strides(), array);
+  builder.count_bytes_copied(builder.size_bytes());
+  return builder.publish();
+}
+
 View Store::put(std::string_view name, DType dtype, std::span<const std::int64_t> shape, const void* data,
                 const PutOptions& options) const {
-  Builder builder = build(name, dtype, shape, options);
-  os::crash_point("put.filling");
-  client::copy_bytes(builder.mutable_data(), data, builder.size_bytes());
-  builder.impl_->connection->counters().bytes_copied_in.fetch_add(builder.size_bytes(),
-                                                                  std::memory_order_relaxed);
-  return builder.publish();
+  return put(name, Array{dtype, shape, {}, data}, options);
 }
 
 // ---- names and figures ------------------------------------------------------------------------

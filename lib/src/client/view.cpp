@@ -2,13 +2,15 @@
 // does not touch them, so there is nothing to copy.
 #include <tensord/view.hpp>
 
-#include <cassert>
-#include <cstring>
+#include <algorithm>
 #include <utility>
+
+#include <tensord/layout.hpp>
 
 #include "client/connection.hpp"
 #include "client/copy.hpp"
 #include "client/live.hpp"
+#include "client/strided_copy.hpp"
 #include "protocol/tensor_spec.hpp"
 #include "shm/slot.hpp"
 
@@ -17,20 +19,31 @@ namespace tensord {
 View& View::operator=(View other) noexcept {
   std::swap(connection_, other.connection_);
   std::swap(slot_, other.slot_);
-  std::swap(tail_, other.tail_);
+  std::swap(layout_, other.layout_);
   std::swap(data_, other.data_);
   std::swap(index_, other.index_);
   std::swap(mode_, other.mode_);
+  std::swap(ndim_, other.ndim_);
+  std::swap(owns_layout_, other.owns_layout_);
   return *this;
 }
 
-std::string_view View::name() const { return shm::name_of(*slot_, *tail_); }
+std::string_view View::name() const { return connection_->name_of(index_); }
 DType View::dtype() const { return slot_->dtype; }
 Kind View::kind() const { return static_cast<Kind>(slot_->kind); }
-int View::ndim() const { return slot_->ndim; }
-std::span<const std::int64_t> View::shape() const { return {tail_->shape, slot_->ndim}; }
-std::span<const std::int64_t> View::strides() const { return {tail_->strides, slot_->ndim}; }
-std::size_t View::size_bytes() const { return slot_->size_bytes; }
+std::span<const std::int64_t> View::shape() const { return {layout_->shape, ndim_}; }
+std::span<const std::int64_t> View::strides() const { return {layout_->strides, ndim_}; }
+std::uint64_t View::generation() const { return slot_->load_word().generation(); }
+
+std::size_t View::size_bytes() const { return static_cast<std::size_t>(numel()) * slot_->dtype.itemsize(); }
+
+std::size_t View::extent_bytes() const {
+  if (!owns_layout_) return slot_->size_bytes;
+  protocol::TensorSpec spec{dtype(), ndim_};
+  std::ranges::copy(shape(), spec.shape);
+  std::ranges::copy(strides(), spec.strides);
+  return protocol::extent_bytes(spec).value();  // was checked when the sub-view was made
+}
 
 std::int64_t View::numel() const {
   std::int64_t count = 1;
@@ -40,7 +53,11 @@ std::int64_t View::numel() const {
 
 Location View::location() const {
   const client::Segment& segment = connection_->segment_of(*slot_);
-  return {segment.id(), segment.inode(), slot_->offset};
+  return {segment.id(), segment.inode(), static_cast<std::uint64_t>(data_ - segment_base())};
+}
+
+std::byte* View::segment_base() const {
+  return connection_->segment_of(*slot_).base(mode_ == Mode::kReadWrite);
 }
 
 std::byte* View::mutable_data() const {
@@ -71,12 +88,20 @@ std::uint64_t View::clone_to(std::span<std::byte> destination, std::chrono::nano
                                " bytes for the tensor " + protocol::quoted(name()) + " of " +
                                std::to_string(size_bytes()));
   }
+  const auto copy = [&] {
+    if (is_dense(shape(), strides())) {
+      client::copy_bytes(destination.data(), data_, destination.size());
+    } else {
+      client::copy_strided(destination.data(), packed_strides(shape(), strides()), data_, strides(), shape(),
+                           dtype().itemsize());
+    }
+  };
   std::uint64_t version = 0;
   if (kind() == Kind::kLive) {
     const client::LiveTensor tensor{*connection_, live_header(), name()};
-    version = client::copy_whole(tensor, destination, data_, client::Deadline(timeout));
+    version = client::copy_whole(tensor, copy, client::Deadline(timeout));
   } else {
-    client::copy_bytes(destination.data(), data_, destination.size());
+    copy();
   }
   connection_->counters().bytes_copied_out.fetch_add(destination.size(), std::memory_order_relaxed);
   return version;

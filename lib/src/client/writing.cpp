@@ -24,14 +24,11 @@ LiveWord unpacked(std::uint64_t bits) {
   return {static_cast<std::uint32_t>(bits), static_cast<std::uint32_t>(bits >> 32)};
 }
 
-LiveHeader& writable_header(const View& view) {
-  return *reinterpret_cast<LiveHeader*>(view.mutable_data() - shm::kLivePrefixBytes);
-}
-
 }  // namespace
 
-const LiveHeader& View::live_header() const {
-  return *reinterpret_cast<const LiveHeader*>(data_ - shm::kLivePrefixBytes);
+// Sub-views and tensors that share their memory share the header, wherever their first element is.
+LiveHeader& View::live_header() const {
+  return *reinterpret_cast<LiveHeader*>(segment_base() + slot_->live_header_offset);
 }
 
 std::uint64_t View::version() const {
@@ -47,7 +44,8 @@ std::uint64_t View::wait(std::uint64_t after, std::chrono::nanoseconds timeout) 
 }
 
 Writing View::writing(std::chrono::nanoseconds timeout, bool repair) const {
-  LiveHeader& header = writable_header(*this);
+  static_cast<void>(mutable_data());  // throws if the view is read-only
+  LiveHeader& header = live_header();
   auto view = std::make_unique<View>(*this);
   const client::LiveTensor tensor{*connection_, header, name()};
   const LiveWord held = client::begin_writing(tensor, header, repair, client::Deadline(timeout));
@@ -69,13 +67,13 @@ Writing::~Writing() {
 
 void Writing::end() noexcept {
   if (view_ == nullptr) return;
-  client::end_writing(writable_header(*view_), unpacked(held_));
+  client::end_writing(view_->live_header(), unpacked(held_));
   view_.reset();
 }
 
 void Writing::give_up() noexcept {
   if (view_ == nullptr) return;
-  client::give_up_writing(writable_header(*view_), unpacked(held_));
+  client::give_up_writing(view_->live_header(), unpacked(held_));
   view_.reset();
 }
 

@@ -1,7 +1,11 @@
 #include "protocol/tensor_spec.hpp"
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 #include <string>
+
+#include <tensord/layout.hpp>
 
 namespace tensord::protocol {
 namespace {
@@ -53,6 +57,60 @@ Result<TensorSpec> make_contiguous_spec(DType dtype, std::span<const std::int64_
   }
   const Result<std::uint64_t> extent = extent_bytes(spec);
   if (!extent) return extent.failure();
+  return spec;
+}
+
+namespace {
+
+Failure unlike(std::size_t strides, std::size_t shape) {
+  return invalid("a layout has as many strides as dimensions; these are " + std::to_string(strides) +
+                 " strides for " + std::to_string(shape) + " dimensions");
+}
+
+// Whether no two elements share a place, judged as NumPy and torch do it fast: each stride steps over all
+// that the smaller ones reach. Layouts that interleave in cleverer ways are refused with the others.
+bool elements_overlap(const TensorSpec& spec) {
+  std::array<std::uint32_t, kMaxDims> order{};
+  const auto dims = std::span(order).first(spec.ndim);
+  std::iota(dims.begin(), dims.end(), 0u);
+  std::ranges::sort(dims, {}, [&](std::uint32_t i) { return spec.strides[i]; });
+  std::int64_t reach = 0;  // the largest offset so far
+  for (const std::uint32_t i : dims) {
+    if (spec.shape[i] == 0) return false;
+    if (spec.shape[i] == 1) continue;
+    if (spec.strides[i] <= reach) return true;
+    reach += (spec.shape[i] - 1) * spec.strides[i];
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<TensorSpec> make_strided_spec(DType dtype, std::span<const std::int64_t> shape,
+                                     std::span<const std::int64_t> strides) {
+  if (shape.size() > kMaxDims) return too_many_dims(shape.size());
+  if (shape.size() != strides.size()) return unlike(strides.size(), shape.size());
+  TensorSpec spec;
+  spec.dtype = dtype;
+  spec.ndim = static_cast<std::uint32_t>(shape.size());
+  std::ranges::copy(shape, spec.shape);
+  std::ranges::copy(strides, spec.strides);
+  const Result<std::uint64_t> extent = extent_bytes(spec);
+  if (!extent) return extent.failure();
+  if (elements_overlap(spec)) {
+    return invalid(
+        "with these strides several elements share a place: a tensor of its own needs strides of "
+        "which each steps over what the smaller ones reach");
+  }
+  return spec;
+}
+
+Result<TensorSpec> make_packed_spec(const Array& array) {
+  if (array.strides.empty()) return make_contiguous_spec(array.dtype, array.shape);
+  if (array.strides.size() != array.shape.size()) return unlike(array.strides.size(), array.shape.size());
+  // First as if in C order: packed strides of a shape that fits nowhere would overflow.
+  Result<TensorSpec> spec = make_contiguous_spec(array.dtype, array.shape);
+  if (spec) std::ranges::copy(packed_strides(array.shape, array.strides).span(), spec->strides);
   return spec;
 }
 

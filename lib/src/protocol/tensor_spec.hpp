@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include <tensord/array.hpp>
 #include <tensord/dtype.hpp>
 #include <tensord/layout.hpp>
 #include <tensord/view.hpp>
@@ -24,6 +25,12 @@ struct TensorSpec {
 // C-contiguous. Fails with kLimitReached (too many dimensions), kInvalidArgument (a negative
 // extent, a size that overflows), kUnsupportedType.
 [[nodiscard]] Result<TensorSpec> make_contiguous_spec(DType dtype, std::span<const std::int64_t> shape);
+
+// Of given strides: positive ones, of which no two elements share a place. Fails as above.
+[[nodiscard]] Result<TensorSpec> make_strided_spec(DType dtype, std::span<const std::int64_t> shape,
+                                                   std::span<const std::int64_t> strides);
+// What a copy of `array` is stored as: with packed_strides() of its strides. Fails as above.
+[[nodiscard]] Result<TensorSpec> make_packed_spec(const Array& array);
 
 // The bytes from the first element to the end of the last; 0 if there are no elements.
 // Fails as above, and for negative strides or extents that reach past 2^62 bytes.

@@ -84,7 +84,7 @@ struct alignas(64) Slot {
   std::uint8_t lifetime;  // Lifetime
   std::uint8_t name_size;
   std::uint32_t reserved;
-  std::uint64_t reserved_too;
+  std::uint64_t live_header_offset;  // bytes from the start of the segment; of live tensors
 
   char name[kSlotNameBytes];  // all of it, or as much as fits
 
@@ -94,13 +94,17 @@ struct alignas(64) Slot {
 static_assert(sizeof(Slot) == 128);
 static_assert(offsetof(Slot, segment) == 8 && offsetof(Slot, name) == 64);
 
-struct alignas(64) SlotTail {
+struct Layout {
   std::int64_t shape[kMaxDims];    // elements
   std::int64_t strides[kMaxDims];  // elements
-  char name[kMaxNameSize + 1];     // only of names that do not fit into the slot
+};
+
+struct alignas(64) SlotTail {
+  Layout layout;
+  char name[kMaxNameSize + 1];  // only of names that do not fit into the slot
 };
 static_assert(sizeof(SlotTail) == 512);
-static_assert(offsetof(SlotTail, strides) == 128 && offsetof(SlotTail, name) == 256);
+static_assert(offsetof(Layout, strides) == 128 && offsetof(SlotTail, name) == 256);
 
 [[nodiscard]] inline std::string_view name_of(const Slot& slot, const SlotTail& tail) {
   return {slot.name_size <= kSlotNameBytes ? slot.name : tail.name, slot.name_size};
