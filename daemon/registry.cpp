@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "near_names.hpp"
+#include "os/futex.hpp"
 #include "shm/live_header.hpp"
 #include "shm/name_hash.hpp"
 
@@ -24,6 +25,20 @@ std::uint64_t unix_now_ns() {
                                         std::chrono::system_clock::now().time_since_epoch())
                                         .count());
 }
+
+// Ends the batch even if something throws: a sequence that stays odd would send every attach_many here.
+class Together {
+ public:
+  explicit Together(shm::CatalogWriter& catalog) : catalog_(catalog) { catalog_.begin_batch(); }
+  Together(const Together&) = delete;
+  Together& operator=(const Together&) = delete;
+  ~Together() { catalog_.end_batch(); }
+
+ private:
+  shm::CatalogWriter& catalog_;
+};
+
+Failure no_such_draft() { return {Errc::kNotFound, "this connection is building no such tensor"}; }
 
 }  // namespace
 
@@ -102,6 +117,32 @@ Result<Pool> Registry::admit(ClientId id, const NewTensor& wanted) {
 
 Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Pool& pool,
                                   const Placed& placed) {
+  assert(wanted.room_offset_bytes <= wanted.room_bytes &&
+         wanted.size_bytes <= wanted.room_bytes - wanted.room_offset_bytes);
+  return start(id, wanted, pool,
+               std::make_shared<Room>(Room{placed.extent, placed.offset_bytes, wanted.room_bytes, 0, 0}));
+}
+
+Result<SlotIndex> Registry::join(ClientId id, const NewTensor& wanted, const Pool& pool) {
+  const Tensor* const other = building(id, *wanted.in_room_of);
+  if (other == nullptr) return no_such_draft();
+  const auto refuse = [&](const std::string& why) {
+    return Failure{Errc::kInvalidArgument,
+                   quoted(wanted.name) + " cannot share memory with " + quoted(other->name) + ": " + why};
+  };
+  if (Pool{other->namespace_id, other->kind} != pool) {
+    return refuse("tensors that do are of one namespace and one kind");
+  }
+  const Room& room = *other->room;
+  if (wanted.room_offset_bytes > room.size_bytes ||
+      wanted.size_bytes > room.size_bytes - wanted.room_offset_bytes) {
+    return refuse("it reaches past the room of " + std::to_string(room.size_bytes) + " bytes");
+  }
+  return start(id, wanted, pool, other->room);
+}
+
+Result<SlotIndex> Registry::start(ClientId id, const NewTensor& wanted, const Pool& pool,
+                                  std::shared_ptr<Room> room) {
   // The namespace once more: while the space was made, it may have been forgotten.
   const Result<Namespace*> space = namespaces_.find_or_make(wanted.name, client(id).who);
   if (!space) return space.failure();
@@ -125,14 +166,16 @@ Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Po
   tensor->namespace_id = pool.namespace_id;
   tensor->owner = client(id).who.uid;
   tensor->creator = id;
-  tensor->extent = placed.extent;
-  tensor->offset_bytes = placed.offset_bytes;
+  tensor->offset_bytes = room->offset_bytes + wanted.room_offset_bytes;
   tensor->size_bytes = wanted.size_bytes;
   tensor->created_unix_ns = unix_now_ns();
+  ++room->tensors;
+  ++room->living;
+  tensor->room = std::move(room);
 
   shm::Slot& slot = catalog_.slot(index);
   slot.store_word(SlotWord::of(generations_[index], SlotState::kBuilding));
-  slot.segment.store(tensor->extent.segment, std::memory_order_release);
+  slot.segment.store(tensor->room->extent.segment, std::memory_order_release);
   slot.offset = tensor->offset_bytes;
   slot.size_bytes = tensor->size_bytes;
   slot.live_header_offset = tensor->kind == Kind::kLive ? tensor->offset_bytes - shm::kLivePrefixBytes : 0;
@@ -148,7 +191,7 @@ Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Po
   std::copy_n(tensor->spec.strides, kMaxDims, tail.layout.strides);
 
   client(id).building.insert(index);
-  ++building_;
+  by_draft_name_.emplace(tensor->name, index);
   tensors_[index] = std::move(tensor);
   return index;
 }
@@ -163,37 +206,67 @@ std::optional<SlotIndex> Registry::take_slot() {
   return untouched_slots_++;
 }
 
-Tensor* Registry::building(ClientId id, SlotIndex slot, std::uint64_t word) {
-  if (!client(id).building.contains(slot) || word != this->word(slot)) return nullptr;
-  return tensors_[slot].get();
+Tensor* Registry::building(ClientId id, const Draft& draft) {
+  if (!client(id).building.contains(draft.slot) || draft.word != word(draft.slot)) return nullptr;
+  return tensors_[draft.slot].get();
 }
 
-Result<Done> Registry::publish(ClientId id, SlotIndex slot, std::uint64_t word) {
-  Tensor* const fresh = building(id, slot, word);
-  if (fresh == nullptr) return Failure{Errc::kNotFound, "this connection is building no such tensor"};
-  const auto old = by_name_.find(fresh->name);
-  if (old != by_name_.end() && !fresh->replace) return already_exists(fresh->name);
+Result<Done> Registry::check_publishable(ClientId id, const Draft& draft) {
+  const Tensor* const fresh = building(id, draft);
+  if (fresh == nullptr) return no_such_draft();
+  if (!fresh->replace && by_name_.contains(fresh->name)) return already_exists(fresh->name);
+  return Done{};
+}
 
+void Registry::wake_waiters(SlotIndex slot) { os::futex_wake_all(catalog_.announce(tensors_[slot]->hash)); }
+
+void Registry::enter(ClientId id, SlotIndex slot) {
+  const Tensor& fresh = *tensors_[slot];
   client(id).building.erase(slot);
-  --building_;
-  if (fresh->lifetime == Lifetime::kClient) client(id).bound.insert(slot);
+  forget_draft(slot);
+  if (fresh.lifetime == Lifetime::kClient) client(id).bound.insert(slot);
   set_state(slot, SlotState::kPublished);
-  catalog_.index_insert(fresh->hash, slot);
+  catalog_.index_insert(fresh.hash, slot);
+  const auto old = by_name_.find(fresh.name);
   if (old == by_name_.end()) {
-    by_name_.emplace(fresh->name, slot);
+    by_name_.emplace(fresh.name, slot);
   } else {
     const SlotIndex replaced = old->second;
     by_name_.erase(old);  // its key lives in the tensor that goes
-    by_name_.emplace(fresh->name, slot);
+    by_name_.emplace(fresh.name, slot);
     let_die(replaced);
   }
+}
+
+Result<Done> Registry::publish(ClientId id, SlotIndex slot, std::uint64_t word) {
+  const Result<Done> publishable = check_publishable(id, {slot, word});
+  if (!publishable) return publishable;
+  enter(id, slot);
+  wake_waiters(slot);
+  return Done{};
+}
+
+Result<Done> Registry::publish_many(ClientId id, const std::vector<Draft>& batch) {
+  std::unordered_set<std::string_view> names;
+  for (const Draft& draft : batch) {
+    const Result<Done> publishable = check_publishable(id, draft);
+    if (!publishable) return publishable;
+    const std::string& name = tensors_[draft.slot]->name;
+    if (!names.insert(name).second) {
+      return Failure{Errc::kInvalidArgument,
+                     "two tensors of the batch are named " + quoted(name) + ": give each a name of its own"};
+    }
+  }
+  {
+    const Together together(catalog_);
+    for (const Draft& draft : batch) enter(id, draft.slot);
+  }
+  for (const Draft& draft : batch) wake_waiters(draft.slot);
   return Done{};
 }
 
 Result<Done> Registry::abort(ClientId id, SlotIndex slot, std::uint64_t word) {
-  if (building(id, slot, word) == nullptr) {
-    return Failure{Errc::kNotFound, "this connection is building no such tensor"};
-  }
+  if (building(id, {slot, word}) == nullptr) return no_such_draft();
   client(id).building.erase(slot);
   let_die(slot);
   return Done{};
@@ -215,6 +288,11 @@ void Registry::set_state(SlotIndex slot, SlotState state) {
   catalog_.slot(slot).store_word(SlotWord::of(generations_[slot], state));
 }
 
+void Registry::forget_draft(SlotIndex slot) {
+  const auto [first, last] = by_draft_name_.equal_range(tensors_[slot]->name);
+  by_draft_name_.erase(std::find_if(first, last, [&](const auto& entry) { return entry.second == slot; }));
+}
+
 void Registry::let_die(SlotIndex slot) {
   Tensor& tensor = *tensors_[slot];
   if (tensor.state == SlotState::kPublished) {
@@ -228,16 +306,16 @@ void Registry::let_die(SlotIndex slot) {
     }
   } else {
     assert(tensor.state == SlotState::kBuilding);
-    --building_;
+    forget_draft(slot);
   }
   set_state(slot, SlotState::kDying);
   dying_.insert(slot);
-  dying_bytes_ += tensor.extent.size_bytes;
+  if (--tensor.room->living == 0) dying_bytes_ += tensor.room->extent.size_bytes;
   reclaim(slot);
 }
 
 bool Registry::pinned(SlotIndex slot) const {
-  const auto use = segments_.find(tensors_[slot]->extent.segment);
+  const auto use = segments_.find(tensors_[slot]->room->extent.segment);
   return std::any_of(use->second.granted.begin(), use->second.granted.end(),
                      [&](ClientId id) { return clients_.at(id).ledger.pins(slot); });
 }
@@ -246,12 +324,14 @@ bool Registry::reclaim(SlotIndex slot) {
   if (pinned(slot)) return false;
   const std::unique_ptr<Tensor> gone = std::move(tensors_[slot]);
   dying_.erase(slot);
-  dying_bytes_ -= gone->extent.size_bytes;
   ++generations_[slot];
   catalog_.slot(slot).store_word(SlotWord::of(generations_[slot], SlotState::kFree));
   free_slots_.push_back(slot);
   namespaces_.tensor_gone(gone->namespace_id);
-  give_back_(gone->extent);
+  if (--gone->room->tensors == 0) {
+    dying_bytes_ -= gone->room->extent.size_bytes;
+    give_back_(gone->room->extent);
+  }
   return true;
 }
 
@@ -270,9 +350,9 @@ std::uint64_t Registry::word(SlotIndex slot) const {
   return SlotWord::of(generations_[slot], tensors_[slot]->state).bits;
 }
 
-Result<SlotIndex> Registry::find(std::string_view name) const {
+Result<SlotIndex> Registry::find(std::string_view name, bool after_waiting) const {
   const auto found = by_name_.find(name);
-  if (found == by_name_.end()) return not_found(name);
+  if (found == by_name_.end()) return not_found(name, after_waiting);
   return found->second;
 }
 
@@ -285,8 +365,9 @@ void Registry::visit_names(std::string_view prefix, std::string_view after,
 }
 
 Registry::Figures Registry::figures() const {
-  return {static_cast<std::uint32_t>(by_name_.size()), building_, static_cast<std::uint32_t>(dying_.size()),
-          static_cast<std::uint32_t>(clients_.size()), dying_bytes_};
+  return {static_cast<std::uint32_t>(by_name_.size()), static_cast<std::uint32_t>(by_draft_name_.size()),
+          static_cast<std::uint32_t>(dying_.size()), static_cast<std::uint32_t>(clients_.size()),
+          dying_bytes_};
 }
 
 Failure Registry::already_exists(std::string_view name) const {
@@ -294,8 +375,14 @@ Failure Registry::already_exists(std::string_view name) const {
                                     " exists already: delete it first, or replace it (replace=True)"};
 }
 
-Failure Registry::not_found(std::string_view name) const {
+Failure Registry::not_found(std::string_view name, bool after_waiting) const {
   std::string text = "no tensor is named " + quoted(name);
+  if (const auto draft = by_draft_name_.find(name); draft != by_draft_name_.end()) {
+    text += " yet; pid " + std::to_string(clients_.at(tensors_[draft->second]->creator).who.pid) +
+            " is building one";
+  } else if (after_waiting) {
+    text += ", and nobody is building one";
+  }
   if (const std::string near = near_names(name); !near.empty()) {
     text += "; did you mean " + near + "?";
   } else if (by_name_.empty()) {

@@ -9,7 +9,8 @@
 //   reclaim    when no granted ledger pins it       slot Dying     -> Free, extent given back
 //
 // A dying tensor is looked at again when a client nudges, when a client hangs up, and in sweep().
-// Space itself is not its business: extents come from the caller and go back through `give_back`.
+// Space itself is not its business: extents come from the caller and go back through `give_back`, each
+// when the last of the tensors in its room is free.
 // Threads  one.
 #pragma once
 
@@ -37,6 +38,21 @@ namespace tensord::daemon {
 using ClientId = std::uint32_t;  // also the connection's number in its ledger; never 0
 using SlotIndex = std::uint32_t;
 
+// A tensor in the making, as its client names it.
+struct Draft {
+  SlotIndex slot = 0;
+  std::uint64_t word = 0;
+};
+
+// What one extent holds: one tensor, or several that share memory.
+struct Room {
+  Extent extent;
+  std::uint64_t offset_bytes = 0;  // in its segment; a live tensor's header lies directly before
+  std::uint64_t size_bytes = 0;
+  std::uint32_t tensors = 0;  // with a slot, dying ones included
+  std::uint32_t living = 0;   // building or published
+};
+
 struct Tensor {
   std::string name;
   std::uint64_t hash = 0;
@@ -48,7 +64,7 @@ struct Tensor {
   std::uint32_t namespace_id = 0;
   uid_t owner = 0;
   ClientId creator = 0;
-  Extent extent;
+  std::shared_ptr<Room> room;
   std::uint64_t offset_bytes = 0;  // of the first element, in its segment
   std::uint64_t size_bytes = 0;
   std::uint64_t created_unix_ns = 0;
@@ -62,6 +78,9 @@ struct NewTensor {
   Kind kind = Kind::kSealed;
   Lifetime lifetime = Lifetime::kStore;
   bool replace = false;
+  std::uint64_t room_offset_bytes = 0;  // of the first element, in its room
+  std::uint64_t room_bytes = 0;         // of a new room; room_offset_bytes + size_bytes or more
+  std::optional<Draft> in_room_of;      // the tensor joins the room of this one
 };
 
 class Registry {
@@ -85,15 +104,22 @@ class Registry {
   // May this client make this tensor? If so, the pool its space comes from. Nothing is taken yet.
   // Fails with kAlreadyExists, kPermissionDenied, kOutOfSpace (no slot), kLimitReached.
   Result<Pool> admit(ClientId client, const NewTensor& wanted);
-  // The tensor gets a slot and the extent. Fails with kOutOfSpace if the last slot went meanwhile;
-  // the extent stays the caller's then.
+  // The tensor gets a slot and a room of its own, in the extent. Fails with kOutOfSpace if the last slot
+  // went meanwhile; the extent stays the caller's then.
   Result<SlotIndex> begin(ClientId client, const NewTensor& wanted, const Pool& pool, const Placed& placed);
-  // Both fail with kNotFound unless this client is building this very tensor (slot and word).
+  // The tensor gets a slot in the room of wanted.in_room_of. Fails with kNotFound (this client is not
+  // building that one), kInvalidArgument (another pool; no room for it there), kOutOfSpace.
+  Result<SlotIndex> join(ClientId client, const NewTensor& wanted, const Pool& pool);
+  // These fail with kNotFound unless this client is building this very tensor (slot and word).
   Result<Done> publish(ClientId client, SlotIndex slot, std::uint64_t word);
   Result<Done> abort(ClientId client, SlotIndex slot, std::uint64_t word);
+  // Publishes all of them, or none and leaves all as they were. Fails with kNotFound as above,
+  // kAlreadyExists, kInvalidArgument (the same name or tensor twice).
+  Result<Done> publish_many(ClientId client, const std::vector<Draft>& batch);
   Result<Done> remove(ClientId client, std::string_view name);
-  // Fails with kNotFound; the text offers near names.
-  [[nodiscard]] Result<SlotIndex> find(std::string_view name) const;
+  // Fails with kNotFound; the text says who is building such a tensor, and offers near names. To somebody who
+  // has waited for it, it also says that nobody is.
+  [[nodiscard]] Result<SlotIndex> find(std::string_view name, bool after_waiting = false) const;
 
   // ---- reclaim ----
   void nudge(SlotIndex slot);  // any value
@@ -103,6 +129,7 @@ class Registry {
   // ---- looking ----
   [[nodiscard]] const Tensor& tensor(SlotIndex slot) const { return *tensors_[slot]; }
   [[nodiscard]] std::uint64_t word(SlotIndex slot) const;
+  [[nodiscard]] std::size_t drafts_of(ClientId client) const { return clients_.at(client).building.size(); }
   // Calls visit(name) for names that begin with prefix and sort after `after`, until it returns false.
   void visit_names(std::string_view prefix, std::string_view after,
                    const std::function<bool(std::string_view)>& visit) const;
@@ -125,13 +152,20 @@ class Registry {
     std::unordered_set<ClientId> granted;
   };
 
+  Result<SlotIndex> start(ClientId client, const NewTensor& wanted, const Pool& pool,
+                          std::shared_ptr<Room> room);
   [[nodiscard]] std::optional<SlotIndex> take_slot();
-  [[nodiscard]] Tensor* building(ClientId client, SlotIndex slot, std::uint64_t word);
+  [[nodiscard]] Tensor* building(ClientId client, const Draft& draft);
+  // Why this draft of the client's cannot be published, if it cannot.
+  [[nodiscard]] Result<Done> check_publishable(ClientId client, const Draft& draft);
+  void wake_waiters(SlotIndex slot);            // those who wait for its name (Store::wait)
+  void enter(ClientId client, SlotIndex slot);  // Building -> Published. REQUIRES: publishable
+  void forget_draft(SlotIndex slot);            // from by_draft_name_
   void set_state(SlotIndex slot, shm::SlotState state);
   void let_die(SlotIndex slot);  // Building or Published -> Dying, and Free at once if unpinned
   bool reclaim(SlotIndex slot);  // REQUIRES: Dying
   [[nodiscard]] bool pinned(SlotIndex slot) const;
-  [[nodiscard]] Failure not_found(std::string_view name) const;
+  [[nodiscard]] Failure not_found(std::string_view name, bool after_waiting = false) const;
   [[nodiscard]] Failure already_exists(std::string_view name) const;
   [[nodiscard]] std::string near_names(std::string_view name) const;
   [[nodiscard]] Client& client(ClientId id) { return clients_.at(id); }
@@ -145,9 +179,9 @@ class Registry {
   std::vector<SlotIndex> free_slots_;              // used before and free again
   SlotIndex untouched_slots_ = 0;                  // from here on never used
   std::map<std::string_view, SlotIndex> by_name_;  // Published only; keys live in tensors_
+  std::unordered_multimap<std::string_view, SlotIndex> by_draft_name_;  // Building only; the same
   std::unordered_set<SlotIndex> dying_;
   std::uint64_t dying_bytes_ = 0;
-  std::uint32_t building_ = 0;
 
   ClientId last_client_ = 0;
   std::unordered_map<ClientId, Client> clients_;

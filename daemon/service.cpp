@@ -5,6 +5,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <system_error>
@@ -39,6 +40,23 @@ os::Memfd make_catalog(std::uint32_t slot_count) {
   os::Memfd memfd = os::Memfd::create("tensord-catalog", shm::catalog_size_bytes(slot_count));
   memfd.seal_size();
   return memfd;
+}
+
+// The part of Create about the room, with `wanted.size_bytes` known.
+Result<Done> ask_for_room(const protocol::Create& request, NewTensor& wanted) {
+  wanted.room_offset_bytes = request.room_offset_bytes;
+  if (request.in_room_of_word != 0) {
+    wanted.in_room_of = Draft{request.in_room_of_slot, request.in_room_of_word};
+    return Done{};  // the registry knows how large that room is
+  }
+  std::uint64_t end_bytes = 0;
+  const bool overflows = __builtin_add_overflow(wanted.room_offset_bytes, wanted.size_bytes, &end_bytes);
+  if (overflows || (request.room_bytes != 0 && request.room_bytes < end_bytes)) {
+    return Failure{Errc::kInvalidArgument,
+                   "the room that " + quoted(wanted.name) + " asks for is too small for the tensor itself"};
+  }
+  wanted.room_bytes = std::max(request.room_bytes, end_bytes);
+  return Done{};
 }
 
 std::span<std::byte> bytes_of_region(const bip::mapped_region& region) {
@@ -124,24 +142,35 @@ asio::awaitable<Result<protocol::CreateReply>> Service::create(ClientId client, 
   const Result<std::uint64_t> size_bytes = protocol::extent_bytes(wanted.spec);
   if (!size_bytes) co_return size_bytes.failure();
   wanted.size_bytes = size_bytes.value();
+  if (const Result<Done> fits = ask_for_room(request, wanted); !fits) co_return fits.failure();
 
   const Result<Pool> pool = registry_.admit(client, wanted);
   if (!pool) co_return pool.failure();
+  if (wanted.in_room_of) {
+    const Result<SlotIndex> slot = registry_.join(client, wanted, pool.value());
+    if (!slot) co_return slot.failure();
+    co_return created(slot.value());
+  }
   const std::uint64_t prefix_bytes = wanted.kind == Kind::kLive ? shm::kLivePrefixBytes : 0;
-  const Result<Placed> placed = co_await segments_.place(pool.value(), wanted.size_bytes, prefix_bytes);
+  const Result<Placed> placed = co_await segments_.place(pool.value(), wanted.room_bytes, prefix_bytes);
   if (!placed) co_return placed.failure();
   const Result<SlotIndex> slot = registry_.begin(client, wanted, pool.value(), placed.value());
   if (!slot) {
     segments_.give_back(placed.value().extent);
     co_return slot.failure();
   }
+  co_return created(slot.value());
+}
+
+protocol::CreateReply Service::created(SlotIndex slot) const {
+  const Tensor& tensor = registry_.tensor(slot);
   protocol::CreateReply reply;
-  reply.slot = slot.value();
-  reply.word = registry_.word(slot.value());
-  reply.segment = placed.value().extent.segment;
-  reply.offset = placed.value().offset_bytes;
-  reply.size_bytes = wanted.size_bytes;
-  co_return reply;
+  reply.slot = slot;
+  reply.word = registry_.word(slot);
+  reply.segment = tensor.room->extent.segment;
+  reply.offset = tensor.offset_bytes;
+  reply.size_bytes = tensor.size_bytes;
+  return reply;
 }
 
 Result<protocol::PublishReply> Service::publish(ClientId client, const protocol::Publish& request) {
@@ -149,6 +178,32 @@ Result<protocol::PublishReply> Service::publish(ClientId client, const protocol:
   sweep_while_needed();
   if (!done) return done.failure();
   return protocol::PublishReply{};
+}
+
+Result<protocol::PublishManyReply> Service::publish_many(ClientId client,
+                                                         const protocol::PublishMany& request) {
+  std::vector<Draft> batch = std::exchange(connected_.at(client).batch, {});
+  if (request.first == 0) batch.clear();
+  const std::size_t drafts = registry_.drafts_of(client);
+  if (request.first != batch.size() || request.count == 0 || request.count > request.entries.size() ||
+      request.total > drafts || request.first + request.count > request.total) {
+    return Failure{Errc::kInvalidArgument,
+                   "a batch of " + std::to_string(request.total) + " tensors, of which " +
+                       std::to_string(batch.size()) + " came before, does not go on with " +
+                       std::to_string(request.count) + " from " + std::to_string(request.first) +
+                       " on; this connection is building " + std::to_string(drafts)};
+  }
+  for (std::uint32_t i = 0; i < request.count; ++i) {
+    batch.push_back({request.entries[i].slot, request.entries[i].word});
+  }
+  if (batch.size() < request.total) {
+    connected_.at(client).batch = std::move(batch);
+    return protocol::PublishManyReply{};
+  }
+  const Result<Done> done = registry_.publish_many(client, batch);
+  sweep_while_needed();
+  if (!done) return done.failure();
+  return protocol::PublishManyReply{};
 }
 
 Result<protocol::AbortReply> Service::abort(ClientId client, const protocol::Abort& request) {
@@ -167,7 +222,7 @@ Result<protocol::DeleteReply> Service::remove(ClientId client, const protocol::D
 
 Result<protocol::FindReply> Service::find(ClientId client, const protocol::Find& request,
                                           std::vector<os::UniqueFd>& fds) {
-  const Result<SlotIndex> slot = registry_.find(request.name.view());
+  const Result<SlotIndex> slot = registry_.find(request.name.view(), request.after_waiting != 0);
   if (!slot) return slot.failure();
   const Tensor& tensor = registry_.tensor(slot.value());
   if (request.access == protocol::Access::kWrite && tensor.kind != Kind::kLive) {
@@ -176,13 +231,13 @@ Result<protocol::FindReply> Service::find(ClientId client, const protocol::Find&
                                                 "\"r+\": attach it \"r\", or put it as live"};
   }
   if (request.access != protocol::Access::kNone) {
-    const Result<Done> granted = grant_segment(client, tensor.extent.segment, request.access, fds);
+    const Result<Done> granted = grant_segment(client, tensor.room->extent.segment, request.access, fds);
     if (!granted) return granted.failure();
   }
   protocol::FindReply reply;
   reply.slot = slot.value();
   reply.owner_uid = tensor.owner;
-  reply.segment = tensor.extent.segment;
+  reply.segment = tensor.room->extent.segment;
   reply.size_bytes = tensor.size_bytes;
   reply.created_unix_ns = tensor.created_unix_ns;
   reply.spec = tensor.spec;

@@ -43,6 +43,8 @@ class Service {
 
   boost::asio::awaitable<Result<protocol::CreateReply>> create(ClientId client, protocol::Create request);
   Result<protocol::PublishReply> publish(ClientId client, const protocol::Publish& request);
+  // Keeps what came of a batch until its last message, for this client.
+  Result<protocol::PublishManyReply> publish_many(ClientId client, const protocol::PublishMany& request);
   Result<protocol::AbortReply> abort(ClientId client, const protocol::Abort& request);
   Result<protocol::DeleteReply> remove(ClientId client, const protocol::Delete& request);
   // find and grant append the descriptors to `fds`.
@@ -60,7 +62,9 @@ class Service {
   struct Connected {
     Credentials who;
     boost::interprocess::mapped_region ledger;
+    std::vector<Draft> batch{};  // of PublishMany, while more of it is to come
   };
+  [[nodiscard]] protocol::CreateReply created(SlotIndex slot) const;
   Result<Done> grant_segment(ClientId client, SegmentId segment, protocol::Access access,
                              std::vector<os::UniqueFd>& fds);
   void sweep_while_needed();

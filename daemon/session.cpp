@@ -97,6 +97,11 @@ asio::awaitable<Session::Next> Session::handle(std::span<const std::byte> messag
         co_return answer(header, service_.publish(*client_, *request));
       }
       break;
+    case MessageType::kPublishMany:
+      if (const auto request = parse<protocol::PublishMany>(message)) {
+        co_return answer(header, service_.publish_many(*client_, *request));
+      }
+      break;
     case MessageType::kAbort:
       if (const auto request = parse<protocol::Abort>(message)) {
         co_return answer(header, service_.abort(*client_, *request));
@@ -177,8 +182,8 @@ Session::Next Session::answer(const protocol::RequestHeader& request, Result<Rep
 }
 
 Session::Next Session::send(std::span<const std::byte> message, std::span<const int> fds) {
-  // A client has one request under way and waits for its reply, so a full socket means that it does
-  // not read. The daemon does not wait for anybody.
+  // A client has a few requests under way (kMaxRequestsUnderWay) and takes their replies, so a full socket
+  // means that it does not read. The daemon does not wait for anybody.
   if (os::send_message(socket_.native_handle(), message, fds, /*block=*/false)) return Next::kGoOn;
   return refuse("it does not read its replies, or is gone");
 }

@@ -248,9 +248,10 @@ TEST_CASE("a hundred thousand random messages of every type and size do not harm
   const Store honest = daemon.connect();
   const std::vector<float> values{1, 2, 3, 4};
   const View held = honest.put<float>("honest/x", values);
-  constexpr std::size_t kSizes[] = {sizeof(Hello),  sizeof(Create),   sizeof(Publish), sizeof(Abort),
-                                    sizeof(Delete), sizeof(Find),     sizeof(Grant),   sizeof(List),
-                                    sizeof(Stats),  sizeof(Shutdown), sizeof(Nudge),   sizeof(AskAbout)};
+  constexpr std::size_t kSizes[] = {sizeof(Hello),      sizeof(Create),   sizeof(Publish), sizeof(Abort),
+                                    sizeof(Delete),     sizeof(Find),     sizeof(Grant),   sizeof(List),
+                                    sizeof(Stats),      sizeof(Shutdown), sizeof(Nudge),   sizeof(AskAbout),
+                                    sizeof(PublishMany)};
   std::mt19937_64 random(20261124);
   std::size_t sent = 0;
   while (sent < 100'000) {
@@ -360,6 +361,7 @@ TEST_CASE("a client of another version is told both versions", "[hostile]") {
   CHECK(error.header.status == Errc::kVersionMismatch);
   const std::string text(error.text.view());
   CHECK(text.find("protocol 99, layout 98") != std::string::npos);
-  CHECK(text.find("protocol 1, layout 1") != std::string::npos);
+  CHECK(text.find("protocol " + std::to_string(kProtocolVersion) + ", layout " +
+                  std::to_string(shm::kLayoutVersion)) != std::string::npos);
   CHECK(stranger.is_disconnected());
 }

@@ -45,6 +45,7 @@ struct Fixture {
     const std::int64_t shape[] = {16};
     tensor.spec = protocol::make_contiguous_spec(kFloat32, shape).value();
     tensor.size_bytes = 64;
+    tensor.room_bytes = 64;
     return tensor;
   }
   // As the service does: admit, place, begin.

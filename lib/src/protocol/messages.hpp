@@ -4,9 +4,12 @@
 //   client                         daemon
 //     Hello                    ->
 //                              <-  HelloReply + [catalog (read-only), ledger]
-//     any request, one at a time ->
+//     any request            ->
 //                              <-  its reply, or an ErrorReply, with the same id
 //     Nudge                    ->  (no reply)
+//
+// A client may send some requests more before it takes the reply to the first, at most
+// kMaxRequestsUnderWay; they are answered in the order they came.
 //
 // A request is the struct alone; whoever receives it checks the size against the type, copies it
 // out, and only then looks at the fields. Whatever is wrong in form (unknown type, wrong size, a
@@ -32,8 +35,12 @@
 
 namespace tensord::protocol {
 
-inline constexpr std::uint32_t kProtocolVersion = 1;
+inline constexpr std::uint32_t kProtocolVersion = 2;
 inline constexpr std::size_t kMaxMessageBytes = 4096;
+// Requests whose replies a client has not taken yet. The daemon waits for nobody: it hangs up when a reply
+// does not fit into the client's socket. So many ErrorReplies always fit, with the kernel's overhead of
+// 2.3 KiB each, into a third of the room that Linux gives a socket unless told otherwise (208 KiB).
+inline constexpr std::size_t kMaxRequestsUnderWay = 32;
 inline constexpr std::uint64_t kHelloMagic = 0x0044'524f'534e'4554;  // "TENSORD\0" read as bytes
 
 enum class MessageType : std::uint32_t {
@@ -47,8 +54,9 @@ enum class MessageType : std::uint32_t {
   kList = 8,     // names, a page at a time
   kStats = 9,
   kShutdown = 10,
-  kNudge = 11,     // "slot s is dying and I have just let go of it"; a hint, no reply
-  kAskAbout = 12,  // whether a connection still exists, and whose it is
+  kNudge = 11,        // "slot s is dying and I have just let go of it"; a hint, no reply
+  kAskAbout = 12,     // whether a connection still exists, and whose it is
+  kPublishMany = 13,  // make several visible, together
 };
 
 struct RequestHeader {
@@ -108,6 +116,15 @@ struct Create {
   std::uint8_t replace = 0;   // 0 or 1
   std::uint8_t reserved = 0;
   TensorSpec spec;
+
+  // Tensors that share memory lie in one room, which is given back with the last of them. A room is made
+  // with its first tensor, and large enough for those to come; they name any tensor of it, by slot and
+  // word, that this client is still building.
+  std::uint64_t room_bytes = 0;         // of a new room; 0: what the tensor takes
+  std::uint64_t room_offset_bytes = 0;  // from the start of the room to the tensor's first element
+  std::uint64_t in_room_of_word = 0;    // 0: a new room
+  std::uint32_t in_room_of_slot = 0;
+  std::uint32_t reserved_too = 0;
 };
 struct CreateReply {
   ReplyHeader header;
@@ -119,7 +136,7 @@ struct CreateReply {
   std::uint64_t size_bytes = 0;
 };
 
-// Publish and Abort name the tensor by slot and the generation that CreateReply gave.
+// Publish, PublishMany and Abort name a tensor by the slot and word that CreateReply gave.
 struct Publish {
   static constexpr auto kType = MessageType::kPublish;
   RequestHeader header;
@@ -128,6 +145,27 @@ struct Publish {
   std::uint64_t word = 0;
 };
 struct PublishReply {
+  ReplyHeader header;
+};
+// Publishes all or none. A batch of more than kMaxEntries comes in several messages, in order: the daemon
+// keeps what came so far and publishes with the last. When one of them fails, the batch is forgotten, so
+// that those behind it fail, too.
+struct PublishMany {
+  static constexpr auto kType = MessageType::kPublishMany;
+  static constexpr std::size_t kMaxEntries = 254;
+  struct Entry {
+    std::uint32_t slot = 0;
+    std::uint32_t reserved = 0;
+    std::uint64_t word = 0;
+  };
+  RequestHeader header;
+  std::uint32_t total = 0;  // entries of the whole batch
+  std::uint32_t first = 0;  // how many came before; 0 begins a new batch
+  std::uint32_t count = 0;  // entries of this message
+  std::uint32_t reserved = 0;
+  std::array<Entry, kMaxEntries> entries{};
+};
+struct PublishManyReply {
   ReplyHeader header;
 };
 struct Abort {
@@ -159,6 +197,7 @@ struct Find {
   RequestHeader header;
   NameText name;
   Access access = Access::kNone;
+  std::uint32_t after_waiting = 0;  // not 0: if there is none, say who is building it, or that nobody is
 };
 // + the descriptors of GrantReply, unless access is kNone.
 struct FindReply {
@@ -265,6 +304,7 @@ static_assert(Message<Abort> && Message<AbortReply> && Message<Delete> && Messag
 static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<GrantReply>);
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
 static_assert(Message<AskAbout> && Message<AskAboutReply>);
+static_assert(Message<PublishMany> && Message<PublishManyReply>);
 static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge>);
 static_assert(sizeof(Hello) == 24 && sizeof(HelloReply) == 40 && sizeof(ErrorReply) == 1024,
               "these three never change");
