@@ -82,13 +82,31 @@ void copy_item(std::byte* to, const std::byte* from) {
   std::memcpy(to, from, kSize);
 }
 
+// The same item `count` times, one after the other.
+template <std::size_t kSize>
+void repeat_item(std::byte* to, const std::byte* from, std::int64_t count) {
+  constexpr std::int64_t kItem = kSize;
+  constexpr std::int64_t kStride = 4096;  // what is copied from stays in the nearest cache
+  copy_item<kSize>(to, from);
+  for (std::int64_t done = kItem, all = count * kItem; done < all;) {
+    const std::int64_t next = std::min({done, all - done, kStride});
+    std::memcpy(to + done, to, static_cast<std::size_t>(next));
+    done += next;
+  }
+}
+
 template <std::size_t kSize>
 void copy_items(std::byte* to, std::int64_t to_step, const std::byte* from, std::int64_t from_step,
                 std::int64_t count) {
-  if (to_step == static_cast<std::int64_t>(kSize)) {  // the usual case, and a constant for the compiler
-    for (std::int64_t i = 0; i < count; ++i) copy_item<kSize>(to + i * kSize, from + i * from_step);
-  } else {
+  constexpr std::int64_t kItem = kSize;
+  if (to_step != kItem) {
     for (std::int64_t i = 0; i < count; ++i) copy_item<kSize>(to + i * to_step, from + i * from_step);
+  } else if (from_step == kItem) {
+    std::memcpy(to, from, static_cast<std::size_t>(count * kItem));
+  } else if (from_step == 0) {
+    repeat_item<kSize>(to, from, count);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) copy_item<kSize>(to + i * kItem, from + i * from_step);
   }
 }
 
@@ -106,17 +124,26 @@ void copy_transposed(std::byte* to, const std::byte* from, const Dim& across, co
   constexpr std::int64_t kSide = 1 << (std::bit_width(std::size_t{kItems}) - 1) / 2;
   const std::int64_t width = std::min(across.extent, std::max(kSide, kItems / std::min(along.extent, kSide)));
   const std::int64_t height = std::min(along.extent, kItems / width);
+  // A tile of few columns may lie together already: then it is as good as a buffer.
+  const bool near = height * std::abs(along.from_step) <= 2 * kTileBytes;
   alignas(64) std::byte tile[kTileBytes];
   for (std::int64_t j0 = 0; j0 < along.extent; j0 += height) {
     const std::int64_t rows = std::min(height, along.extent - j0);
     for (std::int64_t i0 = 0; i0 < across.extent; i0 += width) {
       const std::int64_t columns = std::min(width, across.extent - i0);
       const std::byte* const corner = from + j0 * along.from_step + i0 * across.from_step;
+      std::byte* const target = to + j0 * along.to_step + i0 * across.to_step;
+      if (near) {
+        for (std::int64_t i = 0; i < columns; ++i) {
+          copy_items<kSize>(target + i * across.to_step, along.to_step, corner + i * across.from_step,
+                            along.from_step, rows);
+        }
+        continue;
+      }
       for (std::int64_t j = 0; j < rows; ++j) {
         copy_items<kSize>(tile + j * columns * kItem, kItem, corner + j * along.from_step, across.from_step,
                           columns);
       }
-      std::byte* const target = to + j0 * along.to_step + i0 * across.to_step;
       for (std::int64_t i = 0; i < columns; ++i) {
         copy_items<kSize>(target + i * across.to_step, along.to_step, tile + i * kItem, columns * kItem,
                           rows);
