@@ -57,6 +57,29 @@ TEST_CASE("a new tensor does not inherit the version of the one that lay there b
   }
 }
 
+TEST_CASE("read fills elements of the tensor's own type, and as many as it has", "[client][live]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  const View sealed = store.put<float>("l/sealed", std::vector<float>{1, 2, 3});
+  std::vector<float> values(3);
+  CHECK(sealed.read(std::span(values)) == 0);
+  CHECK(values == std::vector<float>{1, 2, 3});
+  std::vector<float> too_many(4);
+  CHECK_THROWS_AS(sealed.read(std::span(too_many)), InvalidArgumentError);
+  std::vector<std::int32_t> others(3);
+  CHECK_THROWS_WITH(sealed.read(std::span(others)), contains_text("holds float32, not int32"));
+
+  const View live = put_live(store, "l/x");
+  std::vector<std::int32_t> copy(kLength);
+  {
+    const Writing writing = live.writing();
+    std::ranges::fill(live.as_mutable<std::int32_t>(), 5);
+    CHECK_THROWS_AS(live.read(std::span(copy), 5ms), TimeoutError);
+  }
+  CHECK(live.read(std::span(copy)) == 1);
+  CHECK(copy == std::vector<std::int32_t>(kLength, 5));
+}
+
 TEST_CASE("of a million reads beside writers, none is of two versions", "[client][live]") {
   const DaemonProcess daemon;
   const Store store = daemon.connect();
@@ -84,7 +107,7 @@ TEST_CASE("of a million reads beside writers, none is of two versions", "[client
   std::vector<std::int32_t> copy(kSmall);
   constexpr int kReads = 1'000'000;
   for (int i = 0; i < kReads; ++i) {
-    const std::uint64_t version = view.clone_to(std::as_writable_bytes(std::span(copy)));
+    const std::uint64_t version = view.read(std::span(copy));
     mixed += std::any_of(copy.begin(), copy.end(), [&](std::int32_t v) { return v != copy[0]; });
     // Every version adds one, so the number that a copy comes with can be checked against its contents.
     mixed += static_cast<std::uint64_t>(copy[0]) != version;

@@ -13,6 +13,7 @@
 //          stay readable then, and reconnecting is the caller's choice.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -128,6 +129,11 @@ class Store {
   [[nodiscard]] View attach(std::string_view name, Mode mode = Mode::kRead) const;
   // The same; nothing if there is no such tensor. Other failures throw.
   [[nodiscard]] std::optional<View> try_attach(std::string_view name, Mode mode = Mode::kRead) const;
+  // The same, once somebody has published a tensor of that name. Sleeps until then; interruptible by signals
+  // (set_interrupt_check). Throws TimeoutError (the text says who is building it, or that nobody is, and
+  // offers near names), ConnectionLostError (also within a second after the daemon ended).
+  View wait(std::string_view name, std::chrono::nanoseconds timeout = kForever,
+            Mode mode = Mode::kRead) const;
 
   // A new tensor, filled by the caller in place: no copy at all.
   [[nodiscard]] Builder build(std::string_view name, DType dtype, std::span<const std::int64_t> shape,

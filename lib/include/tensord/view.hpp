@@ -161,6 +161,16 @@ class View {
   // size_bytes().
   std::uint64_t clone_to(std::span<std::byte> destination,
                          std::chrono::nanoseconds timeout = kReadTimeout) const;
+  // The same, into numel() elements of the tensor's dtype: in a loop, nothing is allocated.
+  //
+  //   std::uint64_t version = weights.read(std::span(own));
+  //
+  // Throws as as<T>() and clone_to().
+  template <class T>
+  std::uint64_t read(std::span<T> destination, std::chrono::nanoseconds timeout = kReadTimeout) const {
+    require_elements(dtype_of<T>);
+    return clone_to(std::as_writable_bytes(destination), timeout);
+  }
 
   // ---- versions of live tensors; sealed ones are at version 0 for ever ----
   // How often it was written by now, by writers that use writing().

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <system_error>
 
+#include "client/fork_guard.hpp"
+#include "client/locate.hpp"
 #include "os/crash_point.hpp"
 #include "os/memfd.hpp"
 #include "os/socket.hpp"
@@ -128,11 +130,12 @@ void Connection::say_hello() {
 
 // ---- the slow road of attach -------------------------------------------------------------------
 
-Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode) {
+Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode,
+                                       bool after_waiting) {
   if (const Result<Done> valid = protocol::check_name(name); !valid) return valid.failure();
   try {
     for (int round = 0; round < kMaxAttachRounds; ++round) {
-      const std::uint32_t index = self->find(name, mode);
+      const std::uint32_t index = self->find(name, mode, after_waiting);
       if (std::byte* const data = self->try_slot(index, name, mode)) {
         const shm::Slot& slot = self->catalog_.slot(index);
         const shm::Layout& layout = self->catalog_.tail(index).layout;
@@ -146,11 +149,12 @@ Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::st
                  "the tensor " + quoted(name) + " is replaced faster than it can be attached"};
 }
 
-std::uint32_t Connection::find(std::string_view name, Mode mode) {
+std::uint32_t Connection::find(std::string_view name, Mode mode, bool after_waiting) {
   protocol::Find find;
   find.header.type = protocol::Find::kType;
   find.name.assign(name);
   find.access = mode == Mode::kReadWrite ? Access::kWrite : Access::kRead;
+  find.after_waiting = after_waiting ? 1 : 0;
   std::vector<os::UniqueFd> fds;
   const auto reply = call<protocol::FindReply>(find, &fds);
   if (reply.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
@@ -265,11 +269,32 @@ void Connection::abort(const Draft& draft) noexcept {
 }
 
 Connection::Peer Connection::ask_about(std::uint32_t connection) {
+  if (frozen()) {
+    // Views from before a fork ask here, on both sides of it: on one socket they would take each other's
+    // replies.
+    const auto own = [&] {
+      const auto no_forks = hold_off_forks();
+      return open(dial(path_), path_, counters_);
+    }();
+    if (own->store_id() != store_id()) {
+      throw ConnectionLostError("the daemon at " + path_ + " was replaced by one with another store");
+    }
+    return own->ask_about(connection);
+  }
   protocol::AskAbout request;
   request.header.type = protocol::AskAbout::kType;
   request.connection = connection;
   const auto reply = call<protocol::AskAboutReply>(request);
   return {reply.connected != 0, reply.pid};
+}
+
+const std::atomic<std::uint32_t>& Connection::name_event(std::string_view name) const {
+  return catalog_.name_event(shm::name_hash(name, catalog_.hash_seed()));
+}
+
+bool Connection::hung_up() const noexcept {
+  pollfd hang_up{socket_.get(), 0, 0};  // no events: POLLHUP is always reported
+  return ::poll(&hang_up, 1, 0) > 0;
 }
 
 void Connection::grant_writing(std::uint64_t segment) {

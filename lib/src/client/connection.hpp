@@ -54,9 +54,11 @@ class Connection {
 
   // Attach, in two steps. The first looks into shared memory only, and returns an empty view if that
   // has no answer; otherwise `self` went into the view. The second asks the daemon.
-  // Fails with kNotFound, kPermissionDenied; throws for a lost connection.
+  // Fails with kNotFound, kPermissionDenied; throws for a lost connection. `after_waiting`: a kNotFound's
+  // text says who is building the tensor, or that nobody is.
   static View attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode);
-  static Result<View> attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode);
+  static Result<View> attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode,
+                                    bool after_waiting = false);
 
   // A tensor in the making. The caller fills base + offset, then calls publish() or abort().
   struct Draft {
@@ -99,6 +101,11 @@ class Connection {
   [[nodiscard]] Peer ask_about(std::uint32_t connection);
   [[nodiscard]] std::uint32_t number() const { return ledger_.connection(); }
 
+  // For who waits for a name: the word that grows when it is published (shm/catalog.hpp, [event]).
+  [[nodiscard]] const std::atomic<std::uint32_t>& name_event(std::string_view name) const;
+  // Whether the daemon has ended this connection; without asking it anything.
+  [[nodiscard]] bool hung_up() const noexcept;
+
   [[nodiscard]] bool frozen() const { return ledger_.frozen(); }
   [[nodiscard]] const std::array<std::uint8_t, 16>& store_id() const { return catalog_.store_id(); }
 
@@ -114,7 +121,7 @@ class Connection {
   // segment that was granted to us. Otherwise null, and nothing is pinned.
   std::byte* try_slot(std::uint32_t index, std::string_view name, Mode mode);
   // Asks the daemon where `name` is, and maps its segment. Returns the slot.
-  std::uint32_t find(std::string_view name, Mode mode);
+  std::uint32_t find(std::string_view name, Mode mode, bool after_waiting);
   // Tells the daemon that a dying tensor may be looked at no more.
   void nudge(std::uint32_t slot) noexcept;
   void grant_writing(std::uint64_t segment);

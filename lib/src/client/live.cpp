@@ -27,12 +27,28 @@ using shm::LiveWord;
 constexpr int kSpins = 2'000;
 // How long a writer may stay silent before the daemon is asked whether it lives.
 constexpr std::chrono::milliseconds kWriterCheckInterval{20};
-// Nothing can die while a tensor is whole, so this only bounds how long a lost wake-up would last.
-constexpr std::chrono::seconds kQuietInterval{1};
+// Nothing can die while a tensor is whole, so this only bounds how long somebody sleeps who is to give up:
+// a signal may come just before the sleep, and then it interrupts nothing.
+constexpr std::chrono::milliseconds kQuietInterval{200};
 
 std::string describe_writer(const LiveTensor& tensor, std::uint32_t writer) {
   const auto peer = tensor.connection.ask_about(writer);
   return peer.connected ? "pid " + std::to_string(peer.pid) : "a writer that is gone";
+}
+
+// Who has not acted, when no version came.
+std::string describe_silence(const LiveTensor& tensor) {
+  const std::uint32_t writer = tensor.header.last_writer.load(std::memory_order_relaxed);
+  if (writer == 0) return "nobody has written it since it was put";
+  try {
+    const auto peer = tensor.connection.ask_about(writer);
+    return peer.connected
+               ? "its last writer, pid " + std::to_string(peer.pid) + ", is still connected and has not acted"
+               : "its last writer is gone";
+  } catch (const ConnectionLostError&) {
+    // The tensor stays where it is, and its writers may go on.
+    return "whether its last writer still lives only the daemon knew, and that is gone";
+  }
 }
 
 // Whether nobody will ever finish writing `word`.
@@ -59,7 +75,7 @@ void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
   const std::chrono::nanoseconds limit = seen.whole() ? std::chrono::nanoseconds(kQuietInterval)
                                                       : std::chrono::nanoseconds(kWriterCheckInterval);
   const os::FutexWait outcome = os::futex_wait(tensor.header.futex(), seen.sequence, deadline.left(limit));
-  if (outcome == os::FutexWait::kInterrupted) Connection::check_interrupt();
+  if (outcome != os::FutexWait::kLookAgain) Connection::check_interrupt();
   if (outcome == os::FutexWait::kTimedOut && is_torn(tensor, seen)) throw_torn(tensor);
 }
 
@@ -100,9 +116,10 @@ std::uint64_t copy_whole(const LiveTensor& tensor, const std::function<void()>& 
     copy();
     if (tensor.header.still(word)) return version;
     if (deadline.passed()) {
-      throw TimeoutError(
-          "the live tensor " + quoted(tensor.name) +
-          " changes faster than it can be copied; wait for a version, or slow its writer down");
+      throw TimeoutError("the live tensor " + quoted(tensor.name) +
+                         " changes faster than it can be copied, by " +
+                         describe_writer(tensor, tensor.header.last_writer.load(std::memory_order_relaxed)) +
+                         "; wait for a version, or slow its writer down");
     }
   }
 }
@@ -115,7 +132,7 @@ std::uint64_t await_version(const LiveTensor& tensor, std::uint64_t after, const
     if (version != after) return version;
     if (deadline.passed()) {
       throw TimeoutError("nobody has written the live tensor " + quoted(tensor.name) + " since version " +
-                         std::to_string(after));
+                         std::to_string(after) + ": " + describe_silence(tensor));
     }
     pause(tensor, word, deadline);
   }

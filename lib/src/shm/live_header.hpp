@@ -2,12 +2,13 @@
 // who is changing them.
 // Question it answers: are the bytes I have just read those of one version?
 //
-//   off size field      written by                                      read by
-//     0    4 sequence   whoever changes the tensor; the low half of     all; futex
-//                       the word: grows with every change of it
-//     4    4 writer     the same; connection number, 0 for nobody       all
-//     8    8 version    the writer, before the word turns even          all
-//    16   48 reserved   nobody (zero)                                   nobody
+//   off size field        written by                                      read by
+//     0    4 sequence     whoever changes the tensor; the low half of     all; futex
+//                         the word: grows with every change of it
+//     4    4 writer       the same; connection number, 0 for nobody       all
+//     8    8 version      the writer, before the word turns even          all
+//    16    4 last_writer  the same; connection number, 0: nobody yet      who waited in vain
+//    20   44 reserved     nobody (zero)                                   nobody
 //
 //   The first two are one 64-bit word and change together. Even sequence: whole. Odd: being written,
 //   by `writer`, or torn, if that is kTornWriter or a connection that no longer exists.
@@ -58,7 +59,8 @@ inline constexpr std::uint32_t kTornWriter = 0xffff'ffff;
 struct LiveHeader {
   std::atomic<std::uint64_t> word;
   std::atomic<std::uint64_t> version;
-  std::byte reserved[kLivePrefixBytes - 16];
+  std::atomic<std::uint32_t> last_writer;
+  std::byte reserved[kLivePrefixBytes - 20];
 
   [[nodiscard]] LiveWord load() const {
     const std::uint64_t bits = word.load(std::memory_order_acquire);
@@ -80,6 +82,7 @@ struct LiveHeader {
   // [end] False if the word is not `held` any more: somebody took us for dead and repaired.
   bool end(LiveWord held) {
     version.store(version.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    last_writer.store(held.writer, std::memory_order_relaxed);
     return exchange(held, {held.sequence + 1, 0});
   }
   bool give_up(LiveWord held) { return exchange(held, {held.sequence, kTornWriter}); }

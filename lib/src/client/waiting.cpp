@@ -1,0 +1,54 @@
+// Waiting for a name. The daemon makes a word of the catalog grow after it published a name of that hash, and
+// wakes who sleeps on it (shm/catalog.hpp, [event]). So we read the word, look for the name, and sleep while
+// the word is what it was: whatever is published after our look ends the sleep, or prevents it. The look asks
+// the daemon, for a miss in shared memory proves nothing.
+//
+// A word stands for many names, so every wake-up is only a reason to look again. And who sleeps on a word
+// sees neither the socket hang up nor its Store closed by another thread, so sleeps are short.
+#include <atomic>
+#include <chrono>
+#include <utility>
+
+#include <tensord/store.hpp>
+
+#include "client/connection.hpp"
+#include "client/live.hpp"
+#include "client/store_state.hpp"
+#include "os/futex.hpp"
+
+namespace tensord {
+namespace {
+
+// How late a waiter may notice that the daemon is gone. Looking around costs three system calls, no request.
+constexpr std::chrono::milliseconds kLookAroundInterval{200};
+
+}  // namespace
+
+View Store::wait(std::string_view name, std::chrono::nanoseconds timeout, Mode mode) const {
+  using client::Connection;
+  const client::Deadline deadline(timeout);
+  for (;;) {
+    const bool last_look = deadline.passed();
+    auto connection = state_->connection();
+    const std::atomic<std::uint32_t>& word = connection->name_event(name);
+    const std::uint32_t seen = word.load(std::memory_order_acquire);
+
+    auto handed_over = connection;
+    if (View view = Connection::attach_mapped(handed_over, name, mode)) return view;
+    Result<View> result = Connection::attach_asking(connection, name, mode, /*after_waiting=*/true);
+    if (result) return std::move(result.value());
+    const Failure& failure = result.failure();
+    if (failure.code != Errc::kNotFound) throw_error(failure.code, failure.text);
+    if (last_look) throw TimeoutError("waited in vain: " + failure.text);
+
+    while (word.load(std::memory_order_acquire) == seen && !deadline.passed() && !connection->hung_up()) {
+      const auto outcome = os::futex_wait(&word, seen, deadline.left(kLookAroundInterval));
+      // Also when nothing interrupted: the signal may have come just before the sleep.
+      if (outcome != os::FutexWait::kLookAgain) Connection::check_interrupt();
+      // Throws if the Store was closed; it has another one after a fork.
+      if (state_->connection() != connection) break;
+    }
+  }
+}
+
+}  // namespace tensord
