@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <tensord/error.hpp>
+#include <tensord/layout.hpp>
 
 namespace py = pybind11;
 
