@@ -178,7 +178,8 @@ Result<SlotIndex> Registry::start(ClientId id, const NewTensor& wanted, const Po
   slot.segment.store(tensor->room->extent.segment, std::memory_order_release);
   slot.offset = tensor->offset_bytes;
   slot.size_bytes = tensor->size_bytes;
-  slot.live_header_offset = tensor->kind == Kind::kLive ? tensor->offset_bytes - shm::kLivePrefixBytes : 0;
+  slot.live_header_offset =
+      tensor->kind == Kind::kLive ? tensor->room->offset_bytes - shm::kLivePrefixBytes : 0;
   slot.created_unix_ns = tensor->created_unix_ns;
   slot.owner_uid = tensor->owner;
   slot.dtype = tensor->spec.dtype;

@@ -49,6 +49,18 @@ struct PutOptions {
   Lifetime lifetime = Lifetime::kStore;
 };
 
+// One tensor of Store::put_many(). Borrows its name, too.
+struct PutItem {
+  std::string_view name;
+  Array array;
+};
+
+// What put_many() does with arrays that overlap in memory, as tied weights do.
+enum class Overlap : std::uint8_t {
+  kSeparate = 0,  // each gets a copy of its own
+  kKeep = 1,      // they share memory in the store, too, with the strides that they have
+};
+
 // One tensor as the catalog lists it.
 struct TensorInfo {
   std::string name;
@@ -154,6 +166,22 @@ class Store {
     const std::int64_t length = static_cast<std::int64_t>(elements.size());
     return put(name, dtype_of<T>, {&length, 1}, elements.data(), options);
   }
+
+  // ---- several at once: for about one round trip, published together or not at all ----
+  // Puts each item as put() would; whoever calls attach_many() finds all of them or none. Exactly one copy
+  // of each, in; with Overlap::kKeep one of all the memory that arrays have in common, from its lowest to its
+  // highest byte. Returns the views in the order of the items. When it throws (as put(), and
+  // InvalidArgumentError for a name that comes twice), none was published.
+  std::vector<View> put_many(std::span<const PutItem> items, const PutOptions& options = {},
+                             Overlap overlap = Overlap::kSeparate) const;
+  // Publishes tensors that were built and filled one by one, all by this Store. Afterwards all Builders are
+  // spent. When it throws (as Builder::publish()), none was published, and all are as they were.
+  std::vector<View> publish_many(std::span<Builder> builders) const;
+  // Attaches to all of them at one moment: of tensors that were published together, never some of one batch
+  // and some of an older one. No system call if their segments are mapped, else one round trip for each
+  // segment. Throws as attach(), for the first of the names that fails.
+  [[nodiscard]] std::vector<View> attach_many(std::span<const std::string_view> names,
+                                              Mode mode = Mode::kRead) const;
 
   // Takes the name away at once; the bytes go with the last view. (`delete` in Python and the docs.)
   void remove(std::string_view name) const;

@@ -32,6 +32,34 @@ constexpr std::chrono::milliseconds kHelloTimeout{5000};
 // Each round asks the daemon once, and fails if the tensor is gone again by then. Many such rounds mean that
 // the name is being replaced faster than we can follow.
 constexpr int kMaxAttachRounds = 64;
+// Requests are sent without regard to whether the daemon reads them just now. So many bytes fit into its
+// socket with all overhead, so that a row of them never waits in send(), where no Ctrl-C is heard.
+constexpr std::size_t kMaxBytesUnderWay = 64 * 1024;
+
+protocol::Create request_for(const Connection::Wanted& wanted, const PutOptions& options) {
+  protocol::Create create;
+  create.header.type = protocol::Create::kType;
+  create.name.assign(wanted.name);
+  create.spec = wanted.spec;
+  create.kind = static_cast<std::uint8_t>(options.kind);
+  create.lifetime = static_cast<std::uint8_t>(options.lifetime);
+  create.replace = options.replace ? 1 : 0;
+  create.room_offset_bytes = wanted.room_offset_bytes;
+  create.room_bytes = wanted.room_bytes;
+  if (wanted.in_room_of != nullptr) {
+    create.in_room_of_slot = wanted.in_room_of->slot;
+    create.in_room_of_word = wanted.in_room_of->word;
+  }
+  return create;
+}
+
+protocol::Abort abort_of(const Connection::Draft& draft) {
+  protocol::Abort abort;
+  abort.header.type = protocol::Abort::kType;
+  abort.slot = draft.slot;
+  abort.word = draft.word;
+  return abort;
+}
 
 std::function<void()>& interrupt_check() {
   static auto& check = *new std::function<void()>;
@@ -198,34 +226,11 @@ std::shared_ptr<std::byte> Connection::map_private(const View& view) {
 
 Connection::Draft Connection::create(std::string_view name, const protocol::TensorSpec& spec,
                                      const PutOptions& options) {
-  protocol::Create create;
-  create.header.type = protocol::Create::kType;
-  create.name.assign(name);
-  create.spec = spec;
-  create.kind = static_cast<std::uint8_t>(options.kind);
-  create.lifetime = static_cast<std::uint8_t>(options.lifetime);
-  create.replace = options.replace ? 1 : 0;
-  const auto reply = call<protocol::CreateReply>(create);
+  const auto reply = call<protocol::CreateReply>(request_for({.name = name, .spec = spec}, options));
   crash_point("build.created");
-
   Draft draft{reply.slot, reply.word, nullptr, reply.size_bytes};
   try {
-    if (reply.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
-    const Segment* segment = segments_.find(reply.segment);
-    if (segment == nullptr || segment->base(/*writable=*/true) == nullptr) {
-      grant_writing(reply.segment);
-      segment = segments_.find(reply.segment);
-    }
-    if (reply.offset > segment->size_bytes() || reply.size_bytes > segment->size_bytes() - reply.offset) {
-      throw InternalError("the daemon placed " + quoted(name) + " outside of its segment");
-    }
-    draft.data = segment->base(/*writable=*/true) + reply.offset;
-    if (options.kind == Kind::kLive) {
-      if (reply.offset < shm::kLivePrefixBytes)
-        throw InternalError("the daemon left no room for a live tensor's header");
-      // What an earlier tensor of this namespace left there is not this one's version.
-      std::memset(draft.data - shm::kLivePrefixBytes, 0, shm::kLivePrefixBytes);
-    }
+    draft.data = map_for_writing(reply, name, options.kind == Kind::kLive);
   } catch (...) {
     abort(draft);
     throw;
@@ -233,7 +238,51 @@ Connection::Draft Connection::create(std::string_view name, const protocol::Tens
   return draft;
 }
 
-View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft, Kind kind) {
+std::vector<Connection::Draft> Connection::create_many(std::span<const Wanted> wanted,
+                                                       const PutOptions& options) {
+  std::vector<protocol::CreateReply> replies;
+  std::vector<Draft> drafts;
+  replies.reserve(wanted.size());
+  drafts.reserve(wanted.size());
+  try {
+    call_many<protocol::CreateReply, protocol::Create>(
+        wanted.size(), [&](std::size_t i) { return request_for(wanted[i], options); },
+        [&](std::size_t, const protocol::CreateReply& reply) {
+          replies.push_back(reply);
+          drafts.push_back({reply.slot, reply.word, nullptr, reply.size_bytes});
+        });
+    crash_point("batch.created");
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      const bool is_new_live_room = options.kind == Kind::kLive && wanted[i].in_room_of == nullptr;
+      drafts[i].data = map_for_writing(replies[i], wanted[i].name, is_new_live_room);
+    }
+  } catch (...) {
+    abort_many(drafts);
+    throw;
+  }
+  return drafts;
+}
+
+std::byte* Connection::map_for_writing(const protocol::CreateReply& placed, std::string_view name,
+                                       bool clear_live_header) {
+  if (placed.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
+  const Segment* segment = segments_.find(placed.segment);
+  if (segment == nullptr || segment->base(/*writable=*/true) == nullptr) {
+    grant_writing(placed.segment);
+    segment = segments_.find(placed.segment);
+  }
+  const std::uint64_t header_offset = catalog_.slot(placed.slot).live_header_offset;
+  if (placed.offset > segment->size_bytes() || placed.size_bytes > segment->size_bytes() - placed.offset ||
+      header_offset > segment->size_bytes() - shm::kLivePrefixBytes) {
+    throw InternalError("the daemon placed " + quoted(name) + " outside of its segment");
+  }
+  std::byte* const base = segment->base(/*writable=*/true);
+  // What an earlier tensor of this namespace left there is not this one's version.
+  if (clear_live_header) std::memset(base + header_offset, 0, shm::kLivePrefixBytes);
+  return base + placed.offset;
+}
+
+View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft) {
   // The pin comes first: once published, the tensor may be deleted by anybody at any time.
   self->ledger_.pin(draft.slot);
   crash_point("publish.pinned");
@@ -248,23 +297,66 @@ View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft, K
     self->release(draft.slot);
     throw;
   }
-  const shm::Slot& slot = self->catalog_.slot(draft.slot);
-  const shm::Layout& layout = self->catalog_.tail(draft.slot).layout;
-  const bool writable = kind == Kind::kLive;
+  return view_of(std::move(self), draft.slot);
+}
+
+std::vector<View> Connection::publish_many(const std::shared_ptr<Connection>& self,
+                                           std::span<const Draft> drafts) {
+  std::vector<View> views;
+  views.reserve(drafts.size());
+  for (const Draft& draft : drafts) self->ledger_.pin(draft.slot);
+  crash_point("batch.pinned");
+  try {
+    using protocol::PublishMany;
+    const std::size_t parts = (drafts.size() + PublishMany::kMaxEntries - 1) / PublishMany::kMaxEntries;
+    self->call_many<protocol::PublishManyReply, PublishMany>(
+        parts,
+        [&](std::size_t part) {
+          const std::size_t first = part * PublishMany::kMaxEntries;
+          const auto rest = drafts.subspan(first);
+          PublishMany publish;
+          publish.header.type = PublishMany::kType;
+          publish.total = static_cast<std::uint32_t>(drafts.size());
+          publish.first = static_cast<std::uint32_t>(first);
+          publish.count = static_cast<std::uint32_t>(std::min(rest.size(), PublishMany::kMaxEntries));
+          for (std::uint32_t i = 0; i < publish.count; ++i) {
+            publish.entries[i] = {rest[i].slot, 0, rest[i].word};
+          }
+          return publish;
+        },
+        [](std::size_t, const protocol::PublishManyReply&) { crash_point("batch.part_published"); });
+    crash_point("batch.published");
+  } catch (...) {
+    for (const Draft& draft : drafts) self->release(draft.slot);
+    throw;
+  }
+  for (const Draft& draft : drafts) views.push_back(view_of(self, draft.slot));
+  return views;
+}
+
+View Connection::view_of(std::shared_ptr<Connection> self, std::uint32_t index) {
+  const shm::Slot& slot = self->catalog_.slot(index);
+  const shm::Layout& layout = self->catalog_.tail(index).layout;
+  const bool writable = slot.kind == static_cast<std::uint8_t>(Kind::kLive);
   std::byte* const base = self->segment_of(slot).base(writable);
-  return View(std::move(self), &slot, &layout, base + slot.offset, draft.slot,
+  return View(std::move(self), &slot, &layout, base + slot.offset, index,
               writable ? Mode::kReadWrite : Mode::kRead);
 }
 
 void Connection::abort(const Draft& draft) noexcept {
   try {
-    protocol::Abort abort;
-    abort.header.type = protocol::Abort::kType;
-    abort.slot = draft.slot;
-    abort.word = draft.word;
-    call<protocol::AbortReply>(abort);
+    call<protocol::AbortReply>(abort_of(draft));
   } catch (...) {
     // The daemon drops it when this connection ends.
+  }
+}
+
+void Connection::abort_many(std::span<const Draft> drafts) noexcept {
+  try {
+    call_many<protocol::AbortReply, protocol::Abort>(
+        drafts.size(), [&](std::size_t i) { return abort_of(drafts[i]); },
+        [](std::size_t, const protocol::AbortReply&) {});
+  } catch (...) {
   }
 }
 
@@ -349,25 +441,62 @@ void Connection::transact(std::span<std::byte> request, std::span<std::byte> rep
   if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
   counters_->requests.fetch_add(1, std::memory_order_relaxed);
 
+  const std::uint32_t id = send_request(request);
+  crash_point("request.sent");
+  std::vector<os::UniqueFd> received_fds;
+  if (const auto refusal = take_reply(id, reply, received_fds)) throw_error(refusal->code, refusal->text);
+  if (fds != nullptr) *fds = std::move(received_fds);
+}
+
+void Connection::transact_many(std::size_t count, std::size_t request_bytes,
+                               const std::function<std::span<std::byte>(std::size_t)>& request,
+                               std::span<std::byte> reply, const std::function<void(std::size_t)>& take) {
+  if (count == 0) return;
+  const std::lock_guard lock(request_mutex_);
+  if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
+  counters_->requests.fetch_add(1, std::memory_order_relaxed);
+
+  const std::size_t window = std::min(protocol::kMaxRequestsUnderWay, kMaxBytesUnderWay / request_bytes);
+  const std::uint32_t first_id = last_id_ + 1;
+  std::size_t sent = 0, taken = 0;
+  std::optional<Failure> refusal;
+  std::vector<os::UniqueFd> no_fds;
+  while (taken < sent || (sent < count && !refusal)) {
+    // Half a window at a time, so that the two processes wake each other less often.
+    if (!refusal && sent - taken <= window / 2) {
+      for (; sent < count && sent - taken < window; ++sent) send_request(request(sent));
+      crash_point("row.under_way");
+    }
+    auto refused = take_reply(first_id + static_cast<std::uint32_t>(taken), reply, no_fds);
+    if (refused && !refusal) refusal = std::move(refused);
+    if (!refused) take(taken);
+    ++taken;
+  }
+  if (refusal) throw_error(refusal->code, refusal->text);
+}
+
+std::uint32_t Connection::send_request(std::span<std::byte> request) {
   const std::uint32_t id = ++last_id_;
   std::memcpy(request.data() + offsetof(protocol::RequestHeader, id), &id, sizeof id);
   if (!os::send_message(socket_.get(), request)) lost("it hung up");
-  crash_point("request.sent");
+  return id;
+}
 
+std::optional<Failure> Connection::take_reply(std::uint32_t id, std::span<std::byte> reply,
+                                              std::vector<os::UniqueFd>& fds) {
   std::array<std::byte, protocol::kMaxMessageBytes> buffer;
-  std::vector<os::UniqueFd> received_fds;
-  const std::size_t size_bytes = receive_reply(buffer, id, received_fds);
+  const std::size_t size_bytes = receive_reply(buffer, id, fds);
   protocol::ReplyHeader header;
   std::memcpy(&header, buffer.data(), sizeof header);
   if (header.status != Errc::kOk) {
     protocol::ErrorReply error;
     if (size_bytes != sizeof error) lost("it sent an error of the wrong size");
     std::memcpy(&error, buffer.data(), sizeof error);
-    throw_error(header.status, std::string(error.text.view()));
+    return Failure{header.status, std::string(error.text.view())};
   }
   if (size_bytes != reply.size()) lost("it sent a reply of the wrong size");
   std::memcpy(reply.data(), buffer.data(), size_bytes);
-  if (fds != nullptr) *fds = std::move(received_fds);
+  return std::nullopt;
 }
 
 std::size_t Connection::receive_reply(std::span<std::byte> buffer, std::uint32_t id,

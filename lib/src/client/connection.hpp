@@ -68,8 +68,24 @@ class Connection {
     std::uint64_t size_bytes = 0;
   };
   Draft create(std::string_view name, const protocol::TensorSpec& spec, const PutOptions& options);
-  static View publish(std::shared_ptr<Connection> self, const Draft& draft, Kind kind);
+  static View publish(std::shared_ptr<Connection> self, const Draft& draft);
   void abort(const Draft& draft) noexcept;
+
+  // The same for many; all or none of them.
+  struct Wanted {
+    std::string_view name;
+    protocol::TensorSpec spec;
+    std::uint64_t room_offset_bytes = 0;  // these three: messages.hpp, Create
+    std::uint64_t room_bytes = 0;
+    const Draft* in_room_of = nullptr;
+  };
+  std::vector<Draft> create_many(std::span<const Wanted> wanted, const PutOptions& options);
+  static std::vector<View> publish_many(const std::shared_ptr<Connection>& self,
+                                        std::span<const Draft> drafts);
+  void abort_many(std::span<const Draft> drafts) noexcept;
+  // All at one moment, in which the daemon was not publishing a batch. Throws what attach throws.
+  static std::vector<View> attach_many(const std::shared_ptr<Connection>& self,
+                                       std::span<const std::string_view> names, Mode mode);
 
   // Sends `request`, waits for its reply and returns it. Throws the error that the daemon reports.
   template <class Reply, class Request>
@@ -78,6 +94,24 @@ class Connection {
     transact(std::as_writable_bytes(std::span(&request, 1)), std::as_writable_bytes(std::span(&reply, 1)),
              fds);
     return reply;
+  }
+
+  // A row of requests, make(0) to make(count - 1): each is sent without waiting for the reply to the one
+  // before, so that all cost about one round trip. Calls take(i, reply) for each, in order. After one that
+  // the daemon refuses nothing more is sent, the replies under way are taken, and its error is thrown; so
+  // each request that was done was given to take(), unless take() or an interrupt throws.
+  // REQUIRES: neither function makes a request.
+  template <class Reply, class Request, class Make, class Take>
+  void call_many(std::size_t count, Make&& make, Take&& take) {
+    Request request{};
+    Reply reply{};
+    transact_many(
+        count, sizeof request,
+        [&](std::size_t i) {
+          request = make(i);
+          return std::as_writable_bytes(std::span(&request, 1));
+        },
+        std::as_writable_bytes(std::span(&reply, 1)), [&](std::size_t i) { take(i, reply); });
   }
 
   // Waits until the daemon closes this connection. Throws TimeoutError.
@@ -122,13 +156,28 @@ class Connection {
   std::byte* try_slot(std::uint32_t index, std::string_view name, Mode mode);
   // Asks the daemon where `name` is, and maps its segment. Returns the slot.
   std::uint32_t find(std::string_view name, Mode mode, bool after_waiting);
+  // Returns after a moment in which the daemon was not publishing a batch.
+  void see_no_batch();
   // Tells the daemon that a dying tensor may be looked at no more.
   void nudge(std::uint32_t slot) noexcept;
+  // Where a tensor that the daemon has just placed is, for writing; its segment is mapped if need be. The
+  // first tensor of a live room begins with a clear header.
+  std::byte* map_for_writing(const protocol::CreateReply& placed, std::string_view name,
+                             bool clear_live_header);
   void grant_writing(std::uint64_t segment);
+  // The view of a tensor that this connection published, and has pinned.
+  static View view_of(std::shared_ptr<Connection> self, std::uint32_t slot);
   void install(std::uint64_t segment, protocol::Access access, std::vector<os::UniqueFd> fds);
 
   // The request's id is filled in. The reply is copied into `reply`, its descriptors into `fds`.
   void transact(std::span<std::byte> request, std::span<std::byte> reply, std::vector<os::UniqueFd>* fds);
+  void transact_many(std::size_t count, std::size_t request_bytes,
+                     const std::function<std::span<std::byte>(std::size_t)>& request,
+                     std::span<std::byte> reply, const std::function<void(std::size_t)>& take);
+  std::uint32_t send_request(std::span<std::byte> request);  // returns its id
+  // The daemon's refusal, or nothing: then `reply` is filled.
+  std::optional<Failure> take_reply(std::uint32_t id, std::span<std::byte> reply,
+                                    std::vector<os::UniqueFd>& fds);
   std::size_t receive_reply(std::span<std::byte> buffer, std::uint32_t id, std::vector<os::UniqueFd>& fds);
   [[noreturn]] void lost(const std::string& why);
 

@@ -78,6 +78,11 @@ struct Builder::Impl {
 
   // A copy in a forked child is not ours to publish or drop: the parent's is the one.
   [[nodiscard]] bool of_this_process() const { return fork_depth == client::fork_depth(); }
+  void require_this_process() const {
+    if (of_this_process()) return;
+    throw InvalidArgumentError("the Builder of " + quoted(name) +
+                               " belongs to the process that forked this one: publish it there");
+  }
 };
 
 Builder::Builder(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
@@ -96,11 +101,8 @@ void Builder::abort() noexcept {
 
 View Builder::publish() {
   if (impl_ == nullptr) throw InvalidArgumentError("this Builder was published or aborted already");
-  if (!impl_->of_this_process()) {
-    throw InvalidArgumentError("the Builder of " + quoted(impl_->name) +
-                               " belongs to the process that forked this one: publish it there");
-  }
-  View view = client::Connection::publish(impl_->connection, impl_->draft, impl_->kind);
+  impl_->require_this_process();
+  View view = client::Connection::publish(impl_->connection, impl_->draft);
   impl_.reset();
   return view;
 }
@@ -114,6 +116,27 @@ Impl& usable(const std::unique_ptr<Impl>& impl) {
 }
 
 }  // namespace
+
+std::vector<View> Store::publish_many(std::span<Builder> builders) const {
+  if (builders.empty()) return {};
+  const auto connection = usable(builders.front().impl_).connection;
+  std::vector<client::Connection::Draft> drafts;
+  drafts.reserve(builders.size());
+  for (const Builder& builder : builders) {
+    const Builder::Impl& impl = usable(builder.impl_);
+    impl.require_this_process();
+    if (impl.connection != connection) {
+      throw InvalidArgumentError("the Builders of " + quoted(builders.front().name()) + " and " +
+                                 quoted(impl.name) +
+                                 " are of two connections (two Stores, or from before and after a fork): "
+                                 "publish them apart");
+    }
+    drafts.push_back(impl.draft);
+  }
+  auto views = client::Connection::publish_many(connection, drafts);
+  for (Builder& builder : builders) builder.impl_.reset();
+  return views;
+}
 
 std::byte* Builder::mutable_data() const { return usable(impl_).draft.data; }
 std::size_t Builder::extent_bytes() const { return usable(impl_).draft.size_bytes; }
