@@ -62,7 +62,7 @@ struct MiniView {
   // in two fields of its descriptor and in each of its words: whatever was overwritten shows.
   [[nodiscard]] bool intact(std::string_view name) const {
     if (!shm::has_name(*slot, *tail, name)) return false;
-    if (slot->created_unix_ns != serial || tail->shape[0] != static_cast<std::int64_t>(serial)) return false;
+    if (slot->created_unix_ns != serial || tail->layout.shape[0] != static_cast<std::int64_t>(serial)) return false;
     for (std::uint32_t i = 0; i < kWords; ++i) {
       if (words[i] != serial) return false;
     }
@@ -191,7 +191,7 @@ class MiniDaemon {
     slot.offset = tensor.region * kWords * sizeof(std::uint64_t);
     slot.size_bytes = kWords * sizeof(std::uint64_t);
     slot.created_unix_ns = tensor.serial;
-    catalog_.tail(index).shape[0] = static_cast<std::int64_t>(tensor.serial);
+    catalog_.tail(index).layout.shape[0] = static_cast<std::int64_t>(tensor.serial);
     shm::set_name(slot, catalog_.tail(index), tensor.name);
     fill(tensor, tensor.serial);
     slot.store_word(shm::SlotWord::of(generations_[index], shm::SlotState::kPublished));
