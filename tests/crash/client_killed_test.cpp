@@ -27,6 +27,9 @@ namespace {
 constexpr const char* kPoints[] = {"connect.done",   "request.sent",   "build.created",
                                    "put.filling",    "publish.pinned", "publish.done",
                                    "attach.granted", "attach.pinned",  "detach.unpinned"};
+// Those of a batch; the last two come after its publication.
+constexpr const char* kBatchPoints[] = {"row.under_way", "batch.created",        "batch.filling",
+                                        "batch.pinned",  "batch.part_published", "batch.published"};
 
 std::vector<std::int32_t> pattern(std::int32_t seed, std::size_t length) {
   std::vector<std::int32_t> values(length);
@@ -108,6 +111,60 @@ TEST_CASE("clients killed at any named point, a thousand times, leave nothing be
   kept.reset();
   CHECK(eventually([&] { return store.stats().used_bytes == 0; }));
   CHECK(daemon.running());
+}
+
+TEST_CASE("a client killed in the middle of a batch leaves all of the last whole one", "[crash]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  // More than one message of PublishMany, and two that share memory.
+  constexpr std::size_t kTensors = 300, kLength = 16;
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < kTensors; ++i) names.push_back("batch/" + std::to_string(i));
+  const std::vector<std::string_view> all(names.begin(), names.end());
+  const std::vector<std::int64_t> shape{kLength};
+  const auto put = [&](const Store& mine, std::int32_t version) {
+    const std::vector<std::int32_t> values(kTensors * kLength, version);
+    std::vector<PutItem> items;
+    for (std::size_t i = 0; i < kTensors; ++i) {
+      const std::size_t at = i == 1 ? kLength / 2 : i * kLength;
+      items.push_back({names[i], {kInt32, shape, {}, &values[at]}});
+    }
+    mine.put_many(items, {.replace = true, .kind = Kind::kLive}, Overlap::kKeep);
+  };
+  put(store, 0);
+  const std::uint64_t used_before = store.stats().used_bytes;
+
+  std::mt19937 random(20261125);
+  std::int32_t newest = 0;
+  for (int round = 0; round < 120; ++round) {
+    const char* const point = kBatchPoints[round % std::size(kBatchPoints)];
+    const int count = 1 + static_cast<int>(random() % 12);
+    INFO("round " << round << ", point " << point << ", count " << count);
+    const int status = in_child([&] {
+      os::arm_crash_point(point, count);
+      const Store mine = Store::connect({daemon.socket(), false});
+      for (std::int32_t version = newest + 1;; ++version) put(mine, version);
+      return 0;
+    });
+    REQUIRE(WIFSIGNALED(status));
+    REQUIRE(WTERMSIG(status) == SIGKILL);
+
+    const std::vector<View> views = store.attach_many(all);
+    const std::int32_t version = views[0].as<std::int32_t>()[0];
+    CHECK(version >= newest);
+    newest = version;
+    for (const View& view : views) {
+      for (const std::int32_t value : view.as<std::int32_t>()) REQUIRE(value == version);
+    }
+  }
+  CHECK(newest > 0);
+  CHECK(eventually([&] {
+    const StoreStats stats = store.stats();
+    return stats.building_tensors == 0 && stats.dying_tensors == 0 && stats.used_bytes == used_before &&
+           stats.connections == 1;
+  }));
+  for (const std::string& name : names) store.remove(name);
+  CHECK(eventually([&] { return store.stats().used_bytes == 0; }));
 }
 
 TEST_CASE("clients killed from outside, wherever they happen to be, leave nothing behind", "[crash]") {

@@ -215,6 +215,18 @@ TEST_CASE("requests that are wrong in content get an error and change nothing", 
   refused(changed(honest_create("x"), [](Create& c) { c.spec.shape[0] = std::int64_t{1} << 59; }),
           Errc::kOutOfSpace);
 
+  refused(changed(honest_create("x"),
+                  [](Create& c) { c.room_offset_bytes = UINT64_MAX, c.room_bytes = UINT64_MAX; }),
+          Errc::kInvalidArgument);
+  refused(changed(honest_create("x"), [](Create& c) { c.room_bytes = 15; }), Errc::kInvalidArgument);
+  refused(changed(honest_create("x"), [](Create& c) { c.room_bytes = UINT64_MAX; }), Errc::kOutOfSpace);
+  refused(changed(honest_create("x"), [](Create& c) { c.room_offset_bytes = UINT64_MAX - 16; }),
+          Errc::kOutOfSpace);
+  refused(changed(honest_create("x"), [](Create& c) { c.in_room_of_word = 1; }), Errc::kNotFound);
+  refused(changed(honest_create("x"),
+                  [](Create& c) { c.in_room_of_word = 257, c.in_room_of_slot = 0xffff'ffff; }),
+          Errc::kNotFound);
+
   refused(Publish{{Publish::kType, 3}, 0, 0, 0}, Errc::kNotFound);
   refused(Publish{{Publish::kType, 3}, 0xffff'ffff, 0, 0}, Errc::kNotFound);
   refused(Abort{{Abort::kType, 4}, 5, 0, 12345}, Errc::kNotFound);
@@ -240,6 +252,95 @@ TEST_CASE("requests that are wrong in content get an error and change nothing", 
   const StoreStats stats = honest.stats();
   CHECK(stats.tensors == 1);
   CHECK(stats.building_tensors == 1);
+  check_that_others_go_on(daemon, honest, held);
+}
+
+TEST_CASE("a batch that comes in pieces is published as it was announced, or not at all", "[hostile]") {
+  const DaemonProcess daemon;
+  const Store honest = daemon.connect();
+  const std::vector<float> values{1, 2, 3, 4};
+  const View held = honest.put<float>("honest/x", values);
+  Attacker attacker(daemon);
+  attacker.say_hello();
+  std::vector<CreateReply> created;
+  for (int i = 0; i < 4; ++i) {
+    attacker.send(honest_create("batch/" + std::to_string(i)));
+    created.push_back(attacker.receive_as<CreateReply>());
+  }
+  const auto part = [&](std::uint32_t total, std::uint32_t first, std::uint32_t count) {
+    PublishMany publish;
+    publish.header = {PublishMany::kType, 3};
+    publish.total = total;
+    publish.first = first;
+    publish.count = count;
+    for (std::uint32_t i = 0; i < count && i < publish.entries.size(); ++i) {
+      const CreateReply& tensor = created[(first + i) % created.size()];
+      publish.entries[i] = {tensor.slot, 0, tensor.word};
+    }
+    return publish;
+  };
+  const auto refused = [&](const PublishMany& publish, Errc code) {
+    attacker.send(publish);
+    CHECK(attacker.receive_as<ErrorReply>().header.status == code);
+  };
+  const auto taken = [&](const PublishMany& publish) {
+    attacker.send(publish);
+    CHECK(attacker.receive_as<PublishManyReply>().header.status == Errc::kOk);
+  };
+  const auto published = [&] { return honest.names("batch/").size(); };
+
+  // Nothing, too much, more than was ever created, a middle without a beginning.
+  refused(part(0, 0, 0), Errc::kInvalidArgument);
+  refused(part(4, 0, 0), Errc::kInvalidArgument);
+  refused(part(4, 0, 5), Errc::kInvalidArgument);
+  refused(part(5, 0, 4), Errc::kInvalidArgument);
+  refused(part(0xffff'ffff, 0, 254), Errc::kInvalidArgument);
+  refused(part(4, 0, 0xffff'ffff), Errc::kInvalidArgument);
+  refused(part(4, 2, 2), Errc::kInvalidArgument);
+  refused(part(4, 0xffff'fffe, 4), Errc::kInvalidArgument);
+  CHECK(published() == 0);
+
+  // A part that does not go on as it should forgets the batch: what comes behind is no batch of its own.
+  taken(part(4, 0, 2));
+  refused(part(4, 1, 2), Errc::kInvalidArgument);
+  refused(part(4, 2, 2), Errc::kInvalidArgument);
+  // So does one of another total.
+  taken(part(4, 0, 2));
+  refused(part(3, 2, 2), Errc::kInvalidArgument);
+  refused(part(4, 2, 2), Errc::kInvalidArgument);
+  CHECK(published() == 0);
+
+  // In between, a tensor of the batch is aborted.
+  taken(part(4, 0, 2));
+  attacker.send(Abort{{Abort::kType, 4}, created[0].slot, 0, created[0].word});
+  CHECK(attacker.receive_as<AbortReply>().header.status == Errc::kOk);
+  refused(part(4, 2, 2), Errc::kInvalidArgument);  // only three are left
+  CHECK(published() == 0);
+  attacker.send(honest_create("batch/0"));
+  created[0] = attacker.receive_as<CreateReply>();
+
+  // In between, one is published by itself: the rest is no whole batch any more.
+  taken(part(3, 0, 2));
+  attacker.send(Publish{{Publish::kType, 5}, created[1].slot, 0, created[1].word});
+  CHECK(attacker.receive_as<PublishReply>().header.status == Errc::kOk);
+  refused(part(3, 2, 1), Errc::kNotFound);
+  CHECK(published() == 1);
+
+  // A new beginning forgets what came; whole, it is published. Then the attacker leaves half of another.
+  created.erase(created.begin() + 1);
+  taken(part(3, 0, 1));
+  taken(part(3, 0, 1));
+  taken(part(3, 1, 2));
+  CHECK(published() == 4);
+  created.clear();
+  for (int i = 4; i < 6; ++i) {
+    attacker.send(honest_create("batch/" + std::to_string(i)));
+    created.push_back(attacker.receive_as<CreateReply>());
+  }
+  taken(part(2, 0, 1));
+  attacker = Attacker(daemon);
+  CHECK(eventually([&] { return honest.stats().building_tensors == 0; }));
+  CHECK(published() == 4);
   check_that_others_go_on(daemon, honest, held);
 }
 

@@ -246,3 +246,189 @@ TEST_CASE("a segment that is dropped can be granted to nobody", "[registry]") {
   CHECK(fixture.registry.grant(alice->id, kSegment, Right::kRead).failure().code == Errc::kNotFound);
   fixture.registry.remove_client(alice->id);
 }
+
+// ---- batches --------------------------------------------------------------------------------------
+
+namespace {
+
+std::vector<Draft> begin_all(Fixture& fixture, ClientId client, const std::vector<std::string>& names,
+                             bool replace = false) {
+  std::vector<Draft> drafts;
+  for (const std::string& name : names) {
+    NewTensor tensor = Fixture::wanted(name);
+    tensor.replace = replace;
+    const SlotIndex slot = fixture.begin(client, tensor).value();
+    drafts.push_back({slot, fixture.registry.word(slot)});
+  }
+  return drafts;
+}
+
+}  // namespace
+
+TEST_CASE("a batch is published whole, and the sequence says that it was one", "[registry][batch]") {
+  Fixture fixture;
+  const auto alice = fixture.join(kAlice);
+  const auto batch = begin_all(fixture, alice->id, {"a/x", "a/y", "a/z"});
+  CHECK(fixture.reader.batch_sequence() == 0);
+  REQUIRE(fixture.registry.publish_many(alice->id, batch));
+  CHECK(fixture.reader.batch_sequence() == 2);
+  for (const std::string name : {"a/x", "a/y", "a/z"}) CHECK(fixture.seen(name) != kSlots);
+  CHECK(fixture.registry.figures().building == 0);
+
+  // And replaced whole.
+  const auto next = begin_all(fixture, alice->id, {"a/x", "a/y"}, true);
+  REQUIRE(fixture.registry.publish_many(alice->id, next));
+  CHECK(fixture.seen("a/x") == next[0].slot);
+  CHECK(fixture.seen("a/y") == next[1].slot);
+  CHECK(fixture.state(batch[0].slot) == SlotState::kFree);
+  CHECK(fixture.registry.figures().tensors == 3);
+}
+
+TEST_CASE("of a batch with one tensor that cannot be published none is, and all stay drafts",
+          "[registry][batch]") {
+  Fixture fixture;
+  const auto alice = fixture.join(kAlice);
+  const auto twin = fixture.join(kAlice);
+  auto batch = begin_all(fixture, alice->id, {"a/x", "a/y"});
+  Errc expected = Errc::kNotFound;
+
+  SECTION("a name that was taken meanwhile") {
+    fixture.publish(twin->id, Fixture::wanted("a/y"));
+    expected = Errc::kAlreadyExists;
+  }
+  SECTION("somebody else's draft") { batch.push_back(begin_all(fixture, twin->id, {"a/z"})[0]); }
+  SECTION("an old word") { batch[1].word += 256; }
+  SECTION("a slot past the end") { batch[1].slot = 0xffff'ffff; }
+  SECTION("a tensor that was aborted") {
+    REQUIRE(fixture.registry.abort(alice->id, batch[1].slot, batch[1].word));
+  }
+  SECTION("the same tensor twice") {
+    batch.push_back(batch[0]);
+    expected = Errc::kInvalidArgument;
+  }
+  SECTION("two tensors of one name, which may replace each other") {
+    batch.push_back(begin_all(fixture, alice->id, {"a/x"}, true)[0]);
+    expected = Errc::kInvalidArgument;
+  }
+  const auto before = fixture.registry.figures();
+  CHECK(fixture.registry.publish_many(alice->id, batch).failure().code == expected);
+  CHECK(fixture.reader.batch_sequence() % 2 == 0);
+  CHECK(fixture.seen("a/x") == kSlots);
+  CHECK(fixture.state(batch[0].slot) == SlotState::kBuilding);
+  CHECK(fixture.registry.figures().tensors == before.tensors);
+  CHECK(fixture.registry.figures().building == before.building);
+  // What is good is still good.
+  batch.resize(1);
+  CHECK(fixture.registry.publish_many(alice->id, batch));
+}
+
+// ---- tensors that share a room --------------------------------------------------------------------
+
+namespace {
+
+// A room of 256 bytes whose first tensor takes 64, and what joins it.
+NewTensor wanted_room(const std::string& name) {
+  NewTensor tensor = Fixture::wanted(name);
+  tensor.room_bytes = 256;
+  return tensor;
+}
+NewTensor joining(const std::string& name, const Draft& other, std::uint64_t offset_bytes) {
+  NewTensor tensor = Fixture::wanted(name);
+  tensor.room_bytes = 0;
+  tensor.room_offset_bytes = offset_bytes;
+  tensor.in_room_of = other;
+  return tensor;
+}
+Result<SlotIndex> join(Fixture& fixture, ClientId client, const NewTensor& tensor) {
+  const Result<Pool> pool = fixture.registry.admit(client, tensor);
+  if (!pool) return pool.failure();
+  return fixture.registry.join(client, tensor, pool.value());
+}
+
+}  // namespace
+
+TEST_CASE("tensors share a room, which goes back with the last of them", "[registry][room]") {
+  Fixture fixture;
+  const auto alice = fixture.join(kAlice);
+  const SlotIndex first = fixture.begin(alice->id, wanted_room("a/first")).value();
+  const Draft draft{first, fixture.registry.word(first)};
+  const SlotIndex second = join(fixture, alice->id, joining("a/second", draft, 192)).value();
+  CHECK(fixture.reader.slot(second).offset == fixture.reader.slot(first).offset + 192);
+  CHECK(fixture.reader.slot(second).size_bytes == 64);
+  REQUIRE(fixture.registry.publish(alice->id, first, draft.word));
+  REQUIRE(fixture.registry.publish(alice->id, second, fixture.registry.word(second)));
+  REQUIRE(fixture.registry.grant(alice->id, kSegment, Right::kRead));
+  alice->ledger.pin(second);
+
+  SECTION("the first goes first") {
+    REQUIRE(fixture.registry.remove(alice->id, "a/first"));
+    CHECK(fixture.state(first) == SlotState::kFree);
+    CHECK(fixture.given_back.empty());
+    CHECK(fixture.registry.figures().dying_bytes == 0);
+    REQUIRE(fixture.registry.remove(alice->id, "a/second"));
+  }
+  SECTION("the second goes first, and its view is the last thing in the room") {
+    REQUIRE(fixture.registry.remove(alice->id, "a/second"));
+    CHECK(fixture.registry.figures().dying == 1);
+    CHECK(fixture.registry.figures().dying_bytes == 0);
+    REQUIRE(fixture.registry.remove(alice->id, "a/first"));
+  }
+  CHECK(fixture.registry.figures().dying_bytes == 64);  // the extent that the fixture placed, once
+  CHECK(fixture.given_back.empty());
+  alice->ledger.unpin(second);
+  fixture.registry.sweep();
+  CHECK(fixture.given_back.size() == 1);
+  CHECK(fixture.registry.figures().dying_bytes == 0);
+}
+
+TEST_CASE("a room is given back once when its client hangs up in the middle", "[registry][room]") {
+  Fixture fixture;
+  const auto alice = fixture.join(kAlice);
+  const SlotIndex first = fixture.begin(alice->id, wanted_room("a/first")).value();
+  const Draft draft{first, fixture.registry.word(first)};
+  REQUIRE(join(fixture, alice->id, joining("a/second", draft, 0)));
+  REQUIRE(join(fixture, alice->id, joining("a/third", draft, 64)));
+  fixture.registry.remove_client(alice->id);
+  CHECK(fixture.given_back.size() == 1);
+  CHECK(fixture.registry.figures().building == 0);
+}
+
+TEST_CASE("live tensors of one room have one header", "[registry][room]") {
+  Fixture fixture;
+  const auto alice = fixture.join(kAlice);
+  NewTensor wanted = wanted_room("a/first");
+  wanted.kind = Kind::kLive;
+  const SlotIndex first = fixture.begin(alice->id, wanted).value();
+  NewTensor other = joining("a/second", {first, fixture.registry.word(first)}, 128);
+  other.kind = Kind::kLive;
+  const SlotIndex second = join(fixture, alice->id, other).value();
+  const std::uint64_t header = fixture.reader.slot(first).live_header_offset;
+  CHECK(header == fixture.reader.slot(first).offset - shm::kLivePrefixBytes);
+  CHECK(fixture.reader.slot(second).live_header_offset == header);
+}
+
+TEST_CASE("nobody joins a room that is not his own, not open, or too small", "[registry][room]") {
+  Fixture fixture;
+  const auto alice = fixture.join(kAlice);
+  const auto twin = fixture.join(kAlice);
+  const SlotIndex first = fixture.begin(alice->id, wanted_room("a/first")).value();
+  const Draft draft{first, fixture.registry.word(first)};
+  const auto refusal = [&](ClientId client, const NewTensor& tensor) {
+    const auto joined = join(fixture, client, tensor);
+    REQUIRE_FALSE(joined);
+    return joined.failure().code;
+  };
+  CHECK(refusal(twin->id, joining("a/x", draft, 0)) == Errc::kNotFound);
+  CHECK(refusal(alice->id, joining("a/x", {first, draft.word + 256}, 0)) == Errc::kNotFound);
+  CHECK(refusal(alice->id, joining("a/x", {0xffff'ffff, draft.word}, 0)) == Errc::kNotFound);
+  CHECK(refusal(alice->id, joining("a/x", draft, 193)) == Errc::kInvalidArgument);
+  CHECK(refusal(alice->id, joining("a/x", draft, UINT64_MAX)) == Errc::kInvalidArgument);
+  CHECK(refusal(alice->id, joining("b/x", draft, 0)) == Errc::kInvalidArgument);
+  NewTensor live = joining("a/x", draft, 0);
+  live.kind = Kind::kLive;
+  CHECK(refusal(alice->id, live) == Errc::kInvalidArgument);
+  REQUIRE(join(fixture, alice->id, joining("a/fits", draft, 192)));
+  REQUIRE(fixture.registry.publish(alice->id, first, draft.word));
+  CHECK(refusal(alice->id, joining("a/x", draft, 0)) == Errc::kNotFound);
+  CHECK(fixture.registry.figures().building == 1);
+}
