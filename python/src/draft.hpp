@@ -7,6 +7,10 @@
 // Threads  publish() once; destruction on any thread, with or without the GIL.
 #pragma once
 
+#include <memory>
+#include <span>
+#include <vector>
+
 #include <tensord/store.hpp>
 #include <tensord/view.hpp>
 
@@ -26,6 +30,8 @@ class Draft {
   [[nodiscard]] Elements elements() const;
   // Makes the tensor visible; call without the GIL. Throws as Builder::publish().
   View publish();
+  // The same for several, all built by `store`: all of them or, when it throws, none.
+  static std::vector<View> publish_many(const Store& store, std::span<const std::shared_ptr<Draft>> drafts);
 
  private:
   Builder builder_;
