@@ -61,9 +61,11 @@ inline constexpr std::uint32_t kNameEventWords = 256;
 //    64 1024 name_events     word (hash mod 256) grows after a name     who waits for a name; futex
 //                            of that hash was published
 //
-// Order  [batch]  daemon: odd; slots and index (release); even (release). Client: the sequence, then
-//                 slots and index (acquire), then the sequence again: equal and even means that no
-//                 tensor it found was of a batch that it saw a part of.
+// Order  [batch]  daemon: odd; slots and index (release); even (release). Client: the words of some slots
+//                 (acquire), all Published; the sequence (acquire), even; the same words again, all
+//                 still Published. If the first look saw a tensor of a batch, the sequence is at least that
+//                 batch's odd one; it is even, so the batch is over; so the second look finds all that it
+//                 replaced gone.
 //        [event]  daemon: the name is published, then the word grows, then the futex is woken. Waiter:
 //                 the word, then it looks for the name, then it sleeps while the word is what it was. So
 //                 a name that was not there yet changes the word before or during the sleep, never unseen.
