@@ -1,0 +1,296 @@
+"""The two processes of a peer: everything that is timed is in here, and is the same for all peers.
+
+Each obeys its host (host.py): a command is the name of a method and its arguments, an answer its result or
+the reason why there is none. Time is the system's monotonic clock, which both processes share.
+"""
+
+import gc
+import mmap
+import os
+import resource
+import time
+import traceback
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count, repeat
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from peers import catalogue
+from peers.peer import PATIENCE_S, Floats, Peer, Unsupported
+
+now_ns = time.perf_counter_ns
+
+# Attaches before the timed ones, because the first after a sleep finds cold caches.
+UNTIMED = 3
+
+
+def pattern(size_bytes: int) -> Floats:
+    """What every tensor of this size holds, whoever shares it."""
+    return np.arange(size_bytes // 4, dtype=np.float32)
+
+
+@contextmanager
+def no_collections() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+class Slate:
+    """A page of which producer and consumer see each other's progress, without any peer's help and without
+    sleeping: [0] the consumer waits for hand-off n, [1] it has read n, [2] when."""
+
+    def __init__(self, place: Path) -> None:
+        with open(place / "slate", "r+b") as file:
+            self.words = np.frombuffer(mmap.mmap(file.fileno(), mmap.PAGESIZE), np.int64)
+
+    @staticmethod
+    def make(place: Path) -> None:
+        (place / "slate").write_bytes(bytes(mmap.PAGESIZE))
+
+    def wait(self, word: int, value: int) -> None:
+        end = time.monotonic() + PATIENCE_S
+        while self.words[word] < value:
+            if time.monotonic() > end:
+                raise TimeoutError("the other process did not get on within half a minute")
+            time.sleep(0)  # lets threads of the peer have the GIL
+
+
+class Worker:
+    def __init__(self, peer: Peer, place: Path) -> None:
+        self.peer, self.place, self.slate = peer, place, Slate(place)
+
+    def connect(self) -> None:
+        self.peer.connect()
+
+    def close(self) -> None:
+        self.peer.close()
+
+
+class Producer(Worker):
+    def __init__(self, peer: Peer, place: Path) -> None:
+        super().__init__(peer, place)
+        self.listener = Listener(str(place / "pipe"), "AF_UNIX")
+        self.pipes: dict[str, Connection] = {}
+        self.stored: set[str] = set()
+        self.serial = count()
+
+    def accept(self, consumer: str) -> None:
+        """Takes the pipe of a consumer that has just been started, and talks to that one from now on."""
+        self.pipes[consumer] = self.peer.pipe = self.listener.accept()
+
+    def turn_to(self, consumer: str) -> None:
+        self.peer.pipe = self.pipes[consumer]
+
+    def store(self, name: str, size_bytes: int) -> None:
+        if name not in self.stored:
+            self.peer.put(name, pattern(size_bytes))
+            self.stored.add(name)
+
+    def offer(self, name: str, size_bytes: int, times: int) -> None:
+        self.peer.offer(name, pattern(size_bytes), times)
+
+    def put(self, size_bytes: int, operations: int, pause_s: float) -> list[float]:
+        """ns of each put under a new name; one mean of all if there is no pause between them."""
+        source = pattern(size_bytes)
+        names = [f"put/{next(self.serial)}" for _ in range(operations)]
+        made = iter(names)
+        put = self.peer.put
+        samples = []
+        try:
+            with no_collections():
+                if pause_s:
+                    for name in names:
+                        time.sleep(pause_s)
+                        begin = now_ns()
+                        put(name, source)
+                        samples.append(now_ns() - begin)
+                else:
+                    begin = now_ns()
+                    for name in made:
+                        put(name, source)
+                    samples.append((now_ns() - begin) / operations)
+        finally:
+            for name in names:
+                self.peer.delete(name)
+        return samples
+
+    def hand_over(self, size_bytes: int, operations: int, pause_s: float) -> list[float]:
+        """ns from before the put until the consumer, which waited, has read all of it."""
+        source = pattern(size_bytes)
+        samples = []
+        with no_collections():
+            for turn in range(1, operations + 1):
+                name = f"handoff/{next(self.serial)}"
+                source[0] = source[-1] = turn
+                self.slate.wait(0, turn)
+                if pause_s:
+                    time.sleep(pause_s)
+                begin = now_ns()
+                self.peer.give(name, source, soon=not pause_s)
+                self.slate.wait(1, turn)
+                samples.append(int(self.slate.words[2]) - begin)
+                self.peer.delete(name)
+        return samples
+
+    def next_serial(self) -> int:
+        """The number of the next name: `operations` hand-offs use as many, in order."""
+        serial = next(self.serial)
+        self.serial = count(serial)
+        return serial
+
+    def store_many(self, tensors: int, size_bytes: int) -> None:
+        source = pattern(size_bytes)
+        for i in range(tensors):
+            self.peer.put(f"hold/{i}", source)
+
+    def offer_many(self, tensors: int, size_bytes: int) -> None:
+        source = pattern(size_bytes)
+        for i in range(tensors):
+            self.peer.offer(f"hold/{i}", source, 1)
+
+    def delete_many(self, tensors: int) -> None:
+        for i in range(tensors):
+            # Some peers delete what they fail to attach to; that was reported as the failure it is.
+            with suppress(OSError, KeyError):
+                self.peer.delete(f"hold/{i}")
+
+
+class Consumer(Worker):
+    def __init__(self, peer: Peer, place: Path) -> None:
+        super().__init__(peer, place)
+        peer.pipe = Client(str(place / "pipe"), "AF_UNIX")
+        self.held: list[Any] = []
+
+    def prepare(self, name: str, size_bytes: int) -> None:
+        self.peer.prepare(name, size_bytes // 4)
+
+    def check(self, name: str, size_bytes: int) -> None:
+        """Raises unless the bytes are those that were put."""
+        array, handle = self.peer.attach(name, size_bytes // 4)
+        right = array.nbytes == size_bytes and zlib.crc32(array) == zlib.crc32(pattern(size_bytes))
+        del array
+        self.peer.release(handle)
+        if not right:
+            raise ValueError(f"{name} does not hold what was put")
+
+    def attach(self, name: str, size_bytes: int, operations: int) -> list[float]:
+        return self.time_attach(self.peer.attach, name, size_bytes, operations)
+
+    def attach_torch(self, name: str, size_bytes: int, operations: int) -> list[float]:
+        try:
+            import torch  # noqa: F401
+        except ImportError:
+            raise Unsupported("no PyTorch in its environment: torch.from_numpy would add its own time") from None
+        return self.time_attach(self.peer.attach_torch, name, size_bytes, operations)
+
+    def time_attach(self, attach: Any, name: str, size_bytes: int, operations: int) -> list[float]:
+        """Mean ns of from a name to an array and back."""
+        release, length = self.peer.release, size_bytes // 4
+        took_ns = 0
+        with no_collections():
+            for times in (UNTIMED, operations):
+                begin = now_ns()
+                for _ in repeat(None, times):
+                    array, handle = attach(name, length)
+                    del array
+                    release(handle)
+                took_ns = now_ns() - begin
+        return [took_ns / operations]
+
+    def connect_and_attach(self, name: str, size_bytes: int) -> float:
+        begin = now_ns()
+        self.peer.connect()
+        array, handle = self.peer.attach(name, size_bytes // 4)
+        took_ns = now_ns() - begin
+        del array
+        self.peer.release(handle)
+        return took_ns
+
+    def touch(self, name: str, size_bytes: int) -> float:
+        """ns from a name until every page was read, in a process that never did that before."""
+        begin = now_ns()
+        array, handle = self.peer.attach(name, size_bytes // 4)
+        array[:: mmap.PAGESIZE // 4].sum()
+        took_ns = now_ns() - begin
+        del array
+        self.peer.release(handle)
+        return took_ns
+
+    def start_over(self) -> None:
+        self.slate.words[:3] = 0
+
+    def take(self, serial: int, size_bytes: int, operations: int, soon: bool) -> None:
+        private = np.zeros(size_bytes // 4, np.float32)
+        words, take, length = self.slate.words, self.peer.take, size_bytes // 4
+        with no_collections():
+            for turn in range(1, operations + 1):
+                name = f"handoff/{serial + turn - 1}"
+                words[0] = turn
+                array, handle = take(name, length, soon)
+                np.copyto(private, array)
+                words[2] = now_ns()
+                del array
+                self.peer.release(handle)
+                if not private[0] == private[-1] == turn:
+                    raise ValueError(f"hand-off {turn} brought other bytes")
+                words[1] = turn
+
+    def hold(self, tensors: int, size_bytes: int) -> dict[str, int]:
+        """How many descriptors and maps this process has, before and while it holds that many arrays."""
+        before = resources()
+        try:
+            for i in range(tensors):
+                self.held.append(self.peer.attach(f"hold/{i}", size_bytes // 4))
+        except OSError as error:
+            raise Unsupported(f"held {len(self.held):,}, then: {error.strerror}") from None
+        during = resources()
+        return {f"{what}_before": number for what, number in before.items()} | during
+
+    def let_go(self) -> None:
+        while self.held:
+            array, handle = self.held.pop()
+            del array
+            self.peer.release(handle)
+
+
+def resources() -> dict[str, int]:
+    return {
+        "descriptors": len(os.listdir("/proc/self/fd")) - 1,  # without the one that lists them
+        "maps": Path("/proc/self/maps").read_text().count("\n"),
+    }
+
+
+def answer(worker: Worker, method: str, arguments: dict[str, Any]) -> tuple[str, Any]:
+    try:
+        return "result", getattr(worker, method)(**arguments)
+    except Unsupported as reason:
+        return "cannot", str(reason)
+    except Exception as error:
+        traceback.print_exc()
+        first_line = str(error).strip().partition("\n")[0]
+        return "failed", f"{type(error).__name__}: {first_line}"[:300]
+
+
+def work(role: str, key: str, place: Path, prefix: str, commands: Connection) -> None:
+    """What a producer or consumer process does until its host has had enough of it."""
+    catalogue.die_with_parent()
+    warnings.filterwarnings("ignore", message=".*not writable.*")
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    peer = catalogue.peer_class(key)(place, prefix)
+    worker = Producer(peer, place) if role == "producer" else Consumer(peer, place)
+    commands.send(("result", peer.version()))
+    with suppress(EOFError):
+        while True:
+            method, arguments = commands.recv()
+            commands.send(answer(worker, method, arguments))
