@@ -75,6 +75,11 @@ ArrayInput from_dlpack(py::handle producer, const char* advice) {
       refuse_layout(input.shape, shape_tuple(strides), "elements", advice);
     }
   }
+  if (tensor.data == nullptr && count_elements(input.shape) != 0) {
+    throw UnsupportedTypeError(
+        "this " + type_name(producer) +
+        " has a shape but no elements in memory, as torch's fake tensors: put a real one");
+  }
   input.data = static_cast<const std::byte*>(tensor.data) + tensor.byte_offset;
   input.owner = std::move(imported.capsule);
   return input;
@@ -90,12 +95,25 @@ ArrayInput from_torch(py::handle tensor) {
     throw UnsupportedTypeError("tensord holds tensors of the CPU; this one lies on " +
                                py::str(tensor.attr("device")).cast<std::string>() + ": put tensor.cpu()");
   }
+  // Asked by name, as torch exports some that it holds by another type: int4 as int8.
+  const py::object torch_dtype = tensor.attr("dtype");
+  const auto dtype = dtype_from_torch(torch_dtype);
+  if (!dtype) {
+    refuse_dtype("dtype " + py::str(torch_dtype).cast<std::string>(),
+                 tensor.attr("is_quantized").cast<bool>()
+                     ? "put tensor.int_repr(), and keep scale and zero point beside it"
+                     : "convert with tensor.to(...), or put the bytes, tensor.view(torch.uint8)");
+  }
   // torch.conj() and the like are lazy: a bit, not bytes.
-  const py::object plain = tensor.attr("detach")().attr("resolve_conj")().attr("resolve_neg")();
+  py::object plain = tensor.attr("detach")().attr("resolve_conj")().attr("resolve_neg")();
   try {
-    return from_dlpack(plain, "tensor.contiguous()");
+    if (goes_to_torch_as_bytes(*dtype))
+      plain = plain.attr("view")(py::module_::import("torch").attr("uint8"));
+    ArrayInput input = from_dlpack(plain, "tensor.contiguous()");
+    input.dtype = *dtype;
+    return input;
   } catch (py::error_already_set& error) {
-    // torch refuses to export the dtypes that DLPack has no word for, in errors of several classes.
+    // Tensors without memory of their own, of a tracer say, refuse in errors of several classes.
     raise_from_current(error, Errc::kUnsupportedType,
                        "torch cannot hand out this tensor of dtype " +
                            py::str(tensor.attr("dtype")).cast<std::string>() + ": " + error.what());

@@ -33,6 +33,18 @@ std::shared_ptr<std::byte> private_memory(std::size_t size_bytes) {
   return {memory, [](std::byte* pointer) { ::operator delete(pointer, kAlignment); }};
 }
 
+// The torch dtype of elements that go to torch as bytes; None for others. To be asked before copying.
+py::object dtype_of_bytes(DType dtype) {
+  return goes_to_torch_as_bytes(dtype) ? torch_dtype(dtype) : py::object(py::none());
+}
+
+py::object to_torch(Elements elements, std::shared_ptr<void> owner, const py::object& bytes_as) {
+  const py::object from_dlpack = py::module_::import("torch").attr("from_dlpack");
+  if (bytes_as.is_none()) return from_dlpack(dlpack::export_legacy(elements, std::move(owner)));
+  elements.dtype = kUInt8;
+  return from_dlpack(dlpack::export_legacy(elements, std::move(owner))).attr("view")(bytes_as);
+}
+
 void clone_without_gil(const View& view, std::byte* destination) {
   const py::gil_scoped_release no_gil;
   view.clone_to({destination, view.size_bytes()});
@@ -92,6 +104,13 @@ py::object PyView::array(py::object dtype, py::object copy) {
     throw WouldCopyError("copy=False, but only a copy can turn " + std::string(dtype_name(elements().dtype)) +
                          " into " + py::str(dtype).cast<std::string>());
   }
+  if (!same_dtype && is_stand_in(elements().dtype)) {
+    const auto name = std::string(dtype_name(elements().dtype));
+    throw UnsupportedTypeError("NumPy has no " + name + " here, so it would convert the bits to " +
+                               py::str(dtype).cast<std::string>() +
+                               ", not the numbers: install the package ml_dtypes if it has " + name +
+                               ", or convert in torch (view.torch())");
+  }
   py::object array = must_copy && same_dtype ? clone(false) : numpy();
   return same_dtype ? array : array.attr("astype")(dtype);
 }
@@ -127,16 +146,17 @@ PyView::Shared PyView::share_copy() {
 }
 
 py::object PyView::torch() {
+  const py::object bytes_as = dtype_of_bytes(elements().dtype);
   Shared shared = share();
-  const py::module_ torch = py::module_::import("torch");
-  return torch.attr("from_dlpack")(dlpack::export_legacy(shared.elements, std::move(shared.owner)));
+  return to_torch(shared.elements, std::move(shared.owner), bytes_as);
 }
 
 py::object PyView::clone(bool torch) {
   if (torch) {
-    const py::module_ module = py::module_::import("torch");
+    py::module_::import("torch");  // fails before there is a copy
+    const py::object bytes_as = dtype_of_bytes(elements().dtype);
     Shared copy = share_copy();
-    return module.attr("from_dlpack")(dlpack::export_legacy(copy.elements, std::move(copy.owner)));
+    return to_torch(copy.elements, std::move(copy.owner), bytes_as);
   }
   const py::object lease = this->lease();  // another thread may close this view while we copy
   const View& view = published();
@@ -240,7 +260,8 @@ process attaches to the same memory, or gets NotFoundError if the tensor was del
 
 Read-only (writeable=False) unless `mode` is "r+": the kernel forbids writes, so code that ignores
 the flag (torch.from_numpy) dies of SIGSEGV when it writes: use torch() for a torch tensor.
-Raises UnsupportedTypeError for bfloat16 when the package ml_dtypes is missing.)")
+Types that NumPy lacks come as those of ml_dtypes; without it, as unsigned integers of the same width,
+whose dtype.metadata["tensord"] names the true dtype: they are bits, not numbers.)")
       .def("torch", &PyView::torch, R"(The tensor as a torch.Tensor, without a copy.
 
 Sealed: a private copy-on-write mapping, one per view: it reads the shared pages, and what is

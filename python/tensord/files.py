@@ -231,9 +231,9 @@ def _read_npz(path: Path) -> Iterator[list[_Incoming]]:
 
 
 def _write_array(stream: IO[bytes], view: View, name: str, meter: Callable[[str, int], None]) -> None:
-    if view.dtype == "bfloat16":
-        raise UnsupportedTypeError(f"NumPy's files have no {view.dtype}: save '{name}' as .safetensors or .pt")
     array = _still(view)
+    if array.dtype.isbuiltin != 1:  # of ml_dtypes, or bits that stand in for what NumPy has not
+        raise UnsupportedTypeError(f"NumPy's files have no {view.dtype}: save '{name}' as .safetensors or .pt")
     header = np.lib.format.header_data_from_array_1_0(array)
     np.lib.format.write_array_header_1_0(stream, header)
     in_file_order = array.T if header["fortran_order"] else array
@@ -290,6 +290,11 @@ _SAFETENSORS_DTYPES = {
     "I64": "int64",
     "F64": "float64",
     "C64": "complex64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
 }
 
 
@@ -316,11 +321,11 @@ def _read_safetensors(path: Path) -> Iterator[list[_Incoming]]:
             lazy = file.get_slice(key)
             shape, name = tuple(lazy.get_shape()), lazy.get_dtype()
         if name not in _SAFETENSORS_DTYPES:
-            raise UnsupportedTypeError(f"'{key}' in {path} has the dtype {name}, which tensord does not hold")
+            raise UnsupportedTypeError(f"'{key}' in {path} has the dtype {name}, which is not loaded")
 
         def fill(view: View) -> Iterator[int]:
-            # NumPy has no bfloat16, so the library gives it as torch's.
-            in_torch = name == "BF16"
+            # What NumPy has not, the library gives as torch's.
+            in_torch = name.startswith(("BF16", "F8_"))
             target = view.torch() if in_torch else view.numpy()
             with open_file("pt" if in_torch else "np") as file:
                 lazy = file.get_slice(key)
@@ -338,9 +343,17 @@ def _read_safetensors(path: Path) -> Iterator[list[_Incoming]]:
 
 def _write_safetensors(path: Path, views: dict[str, View], progress: Progress | None) -> None:
     safetensors = _import_safetensors()
-    arrays = {key: np.asarray(_still(view)) for key, view in views.items()}
+    # What data_ptr points into.
+    arrays = {key: np.asarray(_still(view), order="C") for key, view in views.items()}
     try:
-        safetensors.numpy.save_file(arrays, path)
+        tensors = {
+            # The view's dtype, as the array's may be one that stands in for it.
+            key: safetensors.TensorSpec(
+                dtype=views[key].dtype, shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes
+            )
+            for key, array in arrays.items()
+        }
+        safetensors.serialize_file(tensors, path)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise UnsupportedTypeError(f"the library safetensors does not write these tensors: {error}") from error
     _tell_all(views, progress)

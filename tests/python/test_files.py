@@ -21,6 +21,7 @@ import tensord
 from tensord import files
 
 NUMPY_DTYPES = ["bool", "uint8", "int16", "uint32", "int64", "float16", "float32", "float64", "complex64", "complex128"]
+FLOAT8_DTYPES = ["float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"]
 
 
 def some(dtype, shape=(3, 4)):
@@ -152,16 +153,27 @@ def test_a_compressed_npz_is_read(store, tmp_path):
     assert same(store["c/a"], some("float64", (300, 2000))) and same(store["c/b"], some("int16"))
 
 
-@pytest.mark.parametrize("ending_", [".safetensors", ".pt"])
-def test_bfloat16_both_ways(store, tmp_path, ending_):
-    tensor = torch.arange(12, dtype=torch.bfloat16).reshape(3, 4)
+# What each format has, NumPy has not, and torch has.
+BEYOND_NUMPY = [
+    *((".safetensors", name) for name in ("bfloat16", *FLOAT8_DTYPES)),
+    *((".pt", name) for name in ("bfloat16", "complex32", *FLOAT8_DTYPES, "float4_e2m1fn_x2")),
+]
+
+
+def bits_of(tensor):
+    return tensor.contiguous().view(torch.uint8).tolist()
+
+
+@pytest.mark.parametrize("ending_, dtype", BEYOND_NUMPY)
+def test_what_numpy_has_not_both_ways(store, tmp_path, ending_, dtype):
+    tensor = torch.arange(48, dtype=torch.uint8).view(getattr(torch, dtype)).reshape(3, -1)
     path, out = tmp_path / f"in{ending_}", tmp_path / f"out{ending_}"
     (safetensors.torch.save_file if ending_ == ".safetensors" else torch.save)({"w": tensor}, path)
     files.load(store, "m", path)
-    assert torch.equal(store["m/w"].torch(), tensor)
+    assert store["m/w"].dtype == dtype and bits_of(store["m/w"].torch()) == bits_of(tensor)
     files.save(store, "m", out)
     load = safetensors.torch.load_file if ending_ == ".safetensors" else torch.load
-    assert torch.equal(load(out)["w"], tensor)
+    assert load(out)["w"].dtype == tensor.dtype and bits_of(load(out)["w"]) == bits_of(tensor)
     for numpy_ending in (".npy", ".npz"):
         with pytest.raises(tensord.UnsupportedTypeError, match="save 'm/w' as .safetensors or .pt"):
             files.save(store, "m/w", tmp_path / f"out{numpy_ending}")

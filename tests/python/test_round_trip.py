@@ -1,6 +1,8 @@
 """What is put comes out bit for bit: every dtype, every rank, every kind of producer."""
 
 import array
+import re
+from pathlib import Path
 
 import ml_dtypes
 import numpy as np
@@ -9,6 +11,9 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from other_process import ask_python
+
+import tensord
 
 NUMPY_DTYPES = [
     "bool",
@@ -19,12 +24,25 @@ NUMPY_DTYPES = [
     "complex64",
     "complex128",
 ]
-DTYPES = [*NUMPY_DTYPES, "bfloat16"]
+FLOAT8_DTYPES = ["float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"]
+TORCH_DTYPES = [*NUMPY_DTYPES, "bfloat16", "complex32", *FLOAT8_DTYPES, "float4_e2m1fn_x2"]
+NOT_IN_TORCH = ["float8_e3m4", "float8_e4m3", "float8_e4m3b11fnuz"]
+DTYPES = [*TORCH_DTYPES, *NOT_IN_TORCH]
 SHAPES = [(), (1,), (7,), (3, 4), (2, 1, 5), (0,), (3, 0, 2), (1,) * 16, (2,) * 10 + (1,) * 6]
 
 
 def numpy_dtype(name):
-    return np.dtype(ml_dtypes.bfloat16 if name == "bfloat16" else name)
+    """NumPy's own, ml_dtypes's, or the stand-in that says what it stands in for."""
+    if name in NUMPY_DTYPES:
+        return np.dtype(name)
+    if hasattr(ml_dtypes, name):
+        return np.dtype(getattr(ml_dtypes, name))
+    width = 32 if name == "complex32" else 8
+    return np.dtype(f"uint{width}", metadata={"tensord": name})
+
+
+def same_dtype(left, right):
+    return left == right and left.metadata == right.metadata
 
 
 def random_array(dtype, shape):
@@ -42,24 +60,127 @@ def test_an_array_comes_back_bit_for_bit(store, dtype, shape):
     store.put("a", expected)
     view = store.attach("a")
     got = view.numpy()
-    assert got.dtype == expected.dtype and got.shape == shape
+    assert same_dtype(got.dtype, expected.dtype) and got.shape == shape
+    assert same_dtype(view.clone().dtype, expected.dtype) and view.clone().tobytes() == expected.tobytes()
     assert got.tobytes() == expected.tobytes()
     assert (view.dtype, view.shape, view.nbytes) == (dtype, shape, expected.nbytes)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", TORCH_DTYPES)
 def test_a_torch_tensor_comes_back_bit_for_bit(store, dtype, shape):
     raw = random_array(dtype, shape)
-    bytes_of = torch.from_numpy(raw.reshape(-1).view(np.uint8).copy())
-    torch_dtype = getattr(torch, dtype)
-    # torch reinterprets no empty tensors.
-    expected = bytes_of.view(torch_dtype).reshape(shape) if raw.size else torch.empty(shape, dtype=torch_dtype)
+    expected = torch_tensor(raw, dtype)
     store.put("t", expected)
-    got = store.attach("t").torch()
-    assert got.dtype == expected.dtype and tuple(got.shape) == shape
-    if raw.size:
-        assert got.reshape(-1).view(torch.uint8).numpy().tobytes() == raw.tobytes()
+    view = store.attach("t")
+    assert (view.dtype, view.shape, view.itemsize) == (dtype, shape, expected.itemsize)
+    for got in (view.torch(), view.clone(torch=True), torch.from_dlpack(view)):
+        assert got.dtype == expected.dtype and got.shape == expected.shape
+        assert bytes_of_torch(got) == raw.tobytes()
+
+
+def torch_tensor(array, dtype):
+    raw = torch.from_numpy(array.reshape(-1).view(np.uint8).copy())
+    torch_dtype = getattr(torch, dtype)
+    # torch widens no empty tensors.
+    return raw.view(torch_dtype).reshape(array.shape) if array.size else torch.empty(array.shape, dtype=torch_dtype)
+
+
+def bytes_of_torch(tensor):
+    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
+
+
+def all_patterns(dtype):
+    """Every byte once, where a byte is an element: so every NaN with its payload."""
+    return np.arange(256, dtype=np.uint8).view(numpy_dtype(dtype)) if dtype != "bool" else np.array([False, True])
+
+
+def test_the_dtypes_of_these_tests_are_all_that_are_held(store):
+    with pytest.raises(tensord.UnsupportedTypeError) as caught:
+        store.put("a", np.array("text"))
+    assert sorted(str(caught.value).partition("It holds ")[2].split(", ")) == sorted(DTYPES)
+    page = (Path(__file__).parents[2] / "docs/dtypes.md").read_text()
+    table = re.findall(r"^\| (`[^|]+`) \| \d", page, re.MULTILINE)
+    assert sorted(" ".join(table).replace("`", "").split()) == sorted(DTYPES)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_build_and_info_know_the_dtype_by_its_name(store, dtype):
+    with store.build("b", (2, 3), dtype=dtype) as view:
+        view.numpy().reshape(-1).view(np.uint8)[:] = 1
+    assert store.info("b").dtype == store["b"].dtype == dtype
+    assert f" {dtype} (2, 3) sealed" in repr(view)
+    assert store["b"].numpy().tobytes() == b"\1" * view.nbytes
+    if dtype in TORCH_DTYPES:
+        with store.build("t", 4, getattr(torch, dtype)) as view:
+            view.torch().view(torch.uint8).fill_(1)
+        assert store["t"].dtype == dtype
+        assert store["t"].numpy().tobytes() == b"\1" * view.nbytes
+
+
+def test_every_pattern_of_every_dtype_reaches_another_process(store, socket):
+    for dtype in DTYPES:
+        store.put(f"numpy/{dtype}", all_patterns(dtype))
+        if dtype in TORCH_DTYPES:
+            store.put(f"torch/{dtype}", torch_tensor(all_patterns(dtype), dtype))
+    told = ask_python(
+        socket,
+        """
+        import torch
+        def of_torch(tensor):
+            assert str(tensor.dtype) == "torch." + view.dtype
+            return tensor.view(torch.uint8).numpy().tobytes().hex()
+        told = {}
+        with tensord.connect() as store:
+            for name, view in store.items():
+                told[name] = [view.numpy().tobytes().hex(), view.clone().tobytes().hex()]
+                if hasattr(torch, view.dtype):
+                    told[name] += [of_torch(view.torch()), of_torch(view.clone(torch=True)),
+                                   of_torch(torch.from_dlpack(view))]
+                    store.put("again/" + name, view.torch())
+                else:
+                    store.put("again/" + name, view.numpy())
+        say(told)
+        """,
+    )
+    assert len(told) == len(DTYPES) + len(TORCH_DTYPES)
+    for name, answers in told.items():
+        dtype = name.partition("/")[2]
+        assert set(answers) == {all_patterns(dtype).tobytes().hex()}, name
+        assert len(answers) == (5 if dtype in TORCH_DTYPES else 2)
+        assert store[f"again/{name}"].dtype == dtype
+        assert store[f"again/{name}"].numpy().tobytes() == all_patterns(dtype).tobytes()
+
+
+def test_without_ml_dtypes_arrays_are_the_bits_and_find_their_way_back(store, socket):
+    for dtype in DTYPES:
+        store.put(f"here/{dtype}", all_patterns(dtype))
+    told = ask_python(
+        socket,
+        """
+        sys.modules["ml_dtypes"] = None  # import raises ImportError
+        told = {}
+        with tensord.connect() as store:
+            for name, view in store.items():
+                array = view.numpy()
+                told[view.dtype] = [str(array.dtype), dict(array.dtype.metadata or {}), array.tobytes().hex()]
+                there = "there/" + view.dtype
+                store.put(there, array[:])
+                assert store[there].dtype == view.dtype
+                assert store.build(there + "/built", 3, array.dtype).__enter__().dtype == view.dtype
+                assert view.clone().dtype.metadata == np.asarray(view).dtype.metadata == array.dtype.metadata
+                if array.dtype.metadata:  # bits that were meant as integers
+                    assert store.put(there + "/bits", array.view(array.dtype.str)).dtype == str(array.dtype)
+        say(told)
+        """,
+    )
+    assert told.keys() == set(DTYPES)
+    for dtype, (name, metadata, patterns) in told.items():
+        assert patterns == store[f"there/{dtype}"].numpy().tobytes().hex() == all_patterns(dtype).tobytes().hex()
+        if dtype in NUMPY_DTYPES:
+            assert (name, metadata) == (dtype, {})
+        else:
+            assert (name, metadata) == (f"uint{8 * store[f'there/{dtype}'].itemsize}", {"tensord": dtype})
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -2,6 +2,7 @@
 
 import io
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -75,7 +76,7 @@ def test_bfloat16_goes_to_torch_without_numpy(store):
     assert view.numpy().astype(np.float32).tolist() == [1.5, -2.0]
 
 
-def test_bfloat16_without_ml_dtypes_says_both_ways_out(store, socket):
+def test_without_ml_dtypes_numpy_converts_no_bits_as_if_they_were_numbers(store, socket):
     store.put("b", torch.tensor([1.5], dtype=torch.bfloat16))
     told = ask_python(
         socket,
@@ -83,14 +84,29 @@ def test_bfloat16_without_ml_dtypes_says_both_ways_out(store, socket):
         sys.modules["ml_dtypes"] = None  # import raises ImportError
         view = tensord.connect().attach("b")
         try:
-            view.numpy()
+            np.asarray(view, dtype="float32")
         except TypeError as error:
-            say([type(error).__name__, str(error), view.torch().tolist(), view.clone(torch=True).tolist()])
+            say([type(error).__name__, str(error), np.asarray(view, dtype="uint16").tolist(), view.torch().tolist()])
         """,
     )
     assert told[0] == "UnsupportedTypeError"
-    assert "ml_dtypes" in told[1] and "view.torch()" in told[1]
-    assert told[2:] == [[1.5], [1.5]]
+    assert "ml_dtypes" in told[1] and "view.torch()" in told[1] and "float32" in told[1]
+    assert told[2:] == [[0x3FC0], [1.5]]
+
+
+def test_what_torch_lacks_says_where_it_is(store):
+    view = store.put("e", np.zeros(2, ml_dtypes.float8_e3m4))
+    for ask in (view.torch, lambda: view.clone(torch=True)):
+        with pytest.raises(tensord.UnsupportedTypeError, match=r'torch has no float8_e3m4: use view.numpy\(\)'):
+            ask()
+    assert view.bytes_copied == 2  # by put
+
+
+def test_the_buffer_protocol_has_no_word_for_narrow_floats(store):
+    for dtype in ("bfloat16", "complex32", "float8_e5m2", "float4_e2m1fn_x2"):
+        with store.build("n", 2, dtype, replace=True) as view:
+            with pytest.raises(BufferError, match=f"buffer protocol has no {dtype}"):
+                memoryview(view)
 
 
 def test_array_protocol_copies_only_when_told(view):

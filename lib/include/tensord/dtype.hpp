@@ -25,7 +25,11 @@ static_assert(sizeof(DType) == 4);
 
 namespace dtype_code {
 inline constexpr std::uint8_t kInt = 0, kUInt = 1, kFloat = 2, kBfloat = 4, kComplex = 5, kBool = 6;
-}
+// From here on a code is one format: its bits are in its name.
+inline constexpr std::uint8_t kFloat8E3M4 = 7, kFloat8E4M3 = 8, kFloat8E4M3B11FNUZ = 9, kFloat8E4M3FN = 10,
+                              kFloat8E4M3FNUZ = 11, kFloat8E5M2 = 12, kFloat8E5M2FNUZ = 13,
+                              kFloat8E8M0FNU = 14, kFloat4E2M1FN = 17;
+}  // namespace dtype_code
 
 inline constexpr DType kInt8{dtype_code::kInt, 8, 1};
 inline constexpr DType kInt16{dtype_code::kInt, 16, 1};
@@ -39,6 +43,17 @@ inline constexpr DType kFloat16{dtype_code::kFloat, 16, 1};
 inline constexpr DType kFloat32{dtype_code::kFloat, 32, 1};
 inline constexpr DType kFloat64{dtype_code::kFloat, 64, 1};
 inline constexpr DType kBFloat16{dtype_code::kBfloat, 16, 1};
+inline constexpr DType kFloat8E3M4{dtype_code::kFloat8E3M4, 8, 1};
+inline constexpr DType kFloat8E4M3{dtype_code::kFloat8E4M3, 8, 1};
+inline constexpr DType kFloat8E4M3B11FNUZ{dtype_code::kFloat8E4M3B11FNUZ, 8, 1};
+inline constexpr DType kFloat8E4M3FN{dtype_code::kFloat8E4M3FN, 8, 1};
+inline constexpr DType kFloat8E4M3FNUZ{dtype_code::kFloat8E4M3FNUZ, 8, 1};
+inline constexpr DType kFloat8E5M2{dtype_code::kFloat8E5M2, 8, 1};
+inline constexpr DType kFloat8E5M2FNUZ{dtype_code::kFloat8E5M2FNUZ, 8, 1};
+inline constexpr DType kFloat8E8M0FNU{dtype_code::kFloat8E8M0FNU, 8, 1};
+// Two numbers of 4 bits are one element, of a byte, as in torch.
+inline constexpr DType kFloat4E2M1FNx2{dtype_code::kFloat4E2M1FN, 4, 2};
+inline constexpr DType kComplex32{dtype_code::kComplex, 32, 1};
 inline constexpr DType kComplex64{dtype_code::kComplex, 64, 1};
 inline constexpr DType kComplex128{dtype_code::kComplex, 128, 1};
 inline constexpr DType kBool{dtype_code::kBool, 8, 1};
@@ -52,8 +67,8 @@ inline constexpr DType kBool{dtype_code::kBool, 8, 1};
 // The other way round; nothing for a word that names no supported dtype.
 [[nodiscard]] std::optional<DType> dtype_from_name(std::string_view name);
 
-// dtype_of<T>: the DType of a C++ element type. float16 and bfloat16 have no C++20 type:
-// pass their DType and raw bytes instead.
+// dtype_of<T>: the DType of a C++ element type. float16, complex32, bfloat16 and the narrower floats
+// have no C++20 type: pass their DType and raw bytes instead.
 template <class T>
 inline constexpr DType dtype_of = [] {
   static_assert(sizeof(T) == 0, "this C++ type has no tensord dtype");

@@ -20,6 +20,7 @@
 #include <utility>
 
 #include <torch/types.h>
+#include <torch/version.h>
 
 #include <tensord/array.hpp>
 #include <tensord/dtype.hpp>
@@ -51,6 +52,17 @@ inline constexpr DTypePair kDTypePairs[] = {
     {kFloat32, at::ScalarType::Float},
     {kFloat64, at::ScalarType::Double},
     {kBFloat16, at::ScalarType::BFloat16},
+    {kFloat8E4M3FN, at::ScalarType::Float8_e4m3fn},
+    {kFloat8E4M3FNUZ, at::ScalarType::Float8_e4m3fnuz},
+    {kFloat8E5M2, at::ScalarType::Float8_e5m2},
+    {kFloat8E5M2FNUZ, at::ScalarType::Float8_e5m2fnuz},
+#if TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 7
+    {kFloat8E8M0FNU, at::ScalarType::Float8_e8m0fnu},
+#endif
+#if TORCH_VERSION_MAJOR > 2 || TORCH_VERSION_MINOR >= 8
+    {kFloat4E2M1FNx2, at::ScalarType::Float4_e2m1fn_x2},
+#endif
+    {kComplex32, at::ScalarType::ComplexHalf},
     {kComplex64, at::ScalarType::ComplexFloat},
     {kComplex128, at::ScalarType::ComplexDouble},
     {kBool, at::ScalarType::Bool},
@@ -94,7 +106,7 @@ inline std::span<const std::int64_t> span_of(at::IntArrayRef values) {
   throw UnsupportedTypeError("torch has no dtype for tensord's " + std::string(dtype_name(dtype)));
 }
 
-// The way back. Throws UnsupportedTypeError for what the store does not hold, float8 for one.
+// The way back. Throws UnsupportedTypeError for what the store does not hold, quantized ones for one.
 [[nodiscard]] inline DType from_torch_dtype(at::ScalarType scalar_type) {
   for (const auto& pair : torch_detail::kDTypePairs) {
     if (pair.scalar_type == scalar_type) return pair.dtype;
