@@ -1,5 +1,6 @@
 #include "arguments.hpp"
 
+#include <cmath>
 #include <string_view>
 
 namespace py = pybind11;
@@ -48,6 +49,10 @@ Lifetime read_lifetime(py::handle object) {
       repr_of(object));
 }
 
+PutOptions read_put_options(bool replace, bool live, py::handle lifetime) {
+  return {replace, live ? Kind::kLive : Kind::kSealed, read_lifetime(lifetime)};
+}
+
 std::vector<std::int64_t> read_shape(py::handle object) {
   if (PyIndex_Check(object.ptr()) != 0) return {read_length(object)};
   if (PyUnicode_Check(object.ptr()) || PySequence_Check(object.ptr()) == 0) {
@@ -61,6 +66,18 @@ std::vector<std::int64_t> read_shape(py::handle object) {
     shape.push_back(read_length(length));
   }
   return shape;
+}
+
+std::chrono::nanoseconds read_timeout(py::handle timeout) {
+  if (timeout.is_none()) return kForever;
+  const double seconds = PyFloat_AsDouble(timeout.ptr());
+  if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+  if (std::isnan(seconds) || seconds < 0) {
+    throw InvalidArgumentError("timeout is a number of seconds from 0 up, or None for no limit");
+  }
+  constexpr double kLongest_s = 1e9;  // 30 years: the same as no limit
+  if (seconds >= kLongest_s) return kForever;
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
 }
 
 std::string read_path(py::handle object) {

@@ -25,5 +25,5 @@ PYBIND11_MODULE(_core, module) {
   python::register_build(module);
   python::register_writing(module);
   python::register_store(module);
-  python::register_interrupt_check();
+  python::register_interrupt_check(module);
 }

@@ -1,5 +1,7 @@
 #include "records.hpp"
 
+#include <utility>
+
 #include "dtypes.hpp"
 #include "shape_tuple.hpp"
 
@@ -14,6 +16,10 @@ py::object record(const char* name) { return py::module_::import("tensord.record
 
 py::object to_record(const Location& location) {
   return record("Location")(location.segment, location.inode, location.offset_bytes);
+}
+
+py::object to_snapshot(py::object array, std::uint64_t version) {
+  return record("Snapshot")(std::move(array), version);
 }
 
 py::object to_record(const TensorInfo& info) {

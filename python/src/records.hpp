@@ -3,11 +3,14 @@
 
 #include <pybind11/pybind11.h>
 
+#include <cstdint>
+
 #include <tensord/store.hpp>
 
 namespace tensord::python {
 
 [[nodiscard]] pybind11::object to_record(const Location& location);
+[[nodiscard]] pybind11::object to_snapshot(pybind11::object array, std::uint64_t version);
 [[nodiscard]] pybind11::object to_record(const TensorInfo& info);
 [[nodiscard]] pybind11::object to_record(const StoreStats& stats, const ClientStats& client);
 

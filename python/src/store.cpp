@@ -5,6 +5,7 @@
 
 #include <pybind11/stl.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,6 +43,17 @@ PyView attach(const Store& store, std::string_view name, py::handle mode) {
   {
     const NoGil no_gil;
     view = store.attach(name, read);
+  }
+  return PyView(std::move(view), store.socket());
+}
+
+PyView wait_for_name(const Store& store, std::string_view name, py::handle timeout, py::handle mode) {
+  const std::chrono::nanoseconds limit = read_timeout(timeout);
+  const Mode read = read_mode(mode);
+  View view;
+  {
+    const NoGil no_gil;
+    view = store.wait(name, limit, read);
   }
   return PyView(std::move(view), store.socket());
 }
@@ -124,6 +136,12 @@ Raises   ConnectionLostError once the daemon is gone or the store is closed; vie
 
 mode "r" reads; "r+" writes a live tensor in place.
 Raises NotFoundError (the text offers near names), PermissionDeniedError ("r+" of a sealed tensor).)")
+      .def("wait", &wait_for_name, arg("name"), py::kw_only(), arg("timeout") = py::none(), arg("mode") = "r",
+           R"(Attaches to a tensor by name, as soon as somebody has published one; at once if it is there.
+
+timeout in seconds; None: no limit. Sleeps without the GIL; Ctrl-C ends it. In asyncio: wait_async().
+Raises TimeoutError (the text says who is building it, or that nobody is, and offers near names),
+PermissionDeniedError ("r+" of a sealed tensor), ConnectionLostError.)")
       .def("put", &put, arg("name"), arg("array"), py::kw_only(), arg("replace") = false, arg("live") = false,
            arg("lifetime") = "store",
            R"(Puts a tensor under a name: exactly one copy, straight into shared memory. Returns a view of it.

@@ -1,28 +1,14 @@
 #include "writing.hpp"
 
-#include <cmath>
 #include <utility>
 
 #include <tensord/error.hpp>
 
+#include "arguments.hpp"
+
 namespace py = pybind11;
 
 namespace tensord::python {
-namespace {
-
-std::chrono::nanoseconds read_timeout(py::handle timeout) {
-  if (timeout.is_none()) return kForever;
-  const double seconds = PyFloat_AsDouble(timeout.ptr());
-  if (PyErr_Occurred() != nullptr) throw py::error_already_set();
-  if (std::isnan(seconds) || seconds < 0) {
-    throw InvalidArgumentError("timeout is a number of seconds from 0 up, or None for no limit");
-  }
-  constexpr double kLongest_s = 1e9;  // 30 years: the same as no limit
-  if (seconds >= kLongest_s) return kForever;
-  return std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
-}
-
-}  // namespace
 
 PyWriting::PyWriting(View view, std::chrono::nanoseconds timeout, bool repair)
     : view_(std::move(view)), timeout_(timeout), repair_(repair) {}

@@ -16,7 +16,7 @@ changed in place by whoever attached it with mode "r+", for everybody to see.
 from collections.abc import Mapping as _Mapping
 from pathlib import Path as _Path
 
-from tensord import _core, pickling
+from tensord import _core, pickling, waiting
 from tensord._core import Build, Store, View, Writing, __version__, connect
 from tensord.errors import (
     AlreadyExistsError,
@@ -34,7 +34,7 @@ from tensord.errors import (
     VersionMismatchError,
     WouldCopyError,
 )
-from tensord.records import Location, StoreStats, TensorInfo
+from tensord.records import Location, Snapshot, StoreStats, TensorInfo
 
 __all__ = [
     "AlreadyExistsError",
@@ -48,6 +48,7 @@ __all__ = [
     "NotFoundError",
     "OutOfSpaceError",
     "PermissionDeniedError",
+    "Snapshot",
     "Store",
     "StoreStats",
     "TensorInfo",
@@ -71,6 +72,9 @@ for _method in ("get", "keys", "values", "items"):
 for _pickled, _reduce in ((Store, pickling.reduce_store), (View, pickling.reduce_view)):
     setattr(_pickled, "__reduce__", _reduce)
 
+for _waits, _twin in ((Store, waiting.wait_for_name), (View, waiting.wait_for_version)):
+    setattr(_waits, "wait_async", _twin)
+
 # The daemon that came in the same wheel is the one that connect() starts, and no other on PATH.
 _daemon = _Path(__file__).parent / "bin" / "tensord"
 if _daemon.exists():
@@ -78,4 +82,4 @@ if _daemon.exists():
 
 for _class in (Build, Store, View, Writing):
     _class.__module__ = "tensord"  # what users call them
-del _class, _method, _pickled, _reduce
+del _class, _method, _pickled, _reduce, _twin, _waits

@@ -1,8 +1,10 @@
 """What the store tells about itself and its tensors: plain named tuples, easy to print and to turn into JSON."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["Location", "StoreStats", "TensorInfo"]
+import numpy as np
+
+__all__ = ["Location", "Snapshot", "StoreStats", "TensorInfo"]
 
 
 class Location(NamedTuple):
@@ -11,6 +13,13 @@ class Location(NamedTuple):
     segment: int  #: the store's number for the segment, never used twice
     inode: int  #: of the segment's memfd
     offset: int  #: bytes from the start of the segment to the first element
+
+
+class Snapshot(NamedTuple):
+    """One whole version of a tensor, copied into private memory: what View.read() gives."""
+
+    array: np.ndarray[Any, Any]  #: C-contiguous, writable
+    version: int  #: how often the tensor had been written by then; 0 for sealed ones
 
 
 class TensorInfo(NamedTuple):

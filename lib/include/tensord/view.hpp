@@ -117,8 +117,8 @@ class View {
   [[nodiscard]] std::size_t size_bytes() const;    // of all elements: numel() * itemsize
   [[nodiscard]] std::size_t extent_bytes() const;  // from the first element to the end of the last
   [[nodiscard]] Location location() const;
-  // Which of the tensors that ever had this place in the catalog it is: two views of one store with the
-  // same location and generation are views of the same tensor.
+  // Which of all tensors that were ever in this store it is: no two have the same number, also if one
+  // takes the other's name, slot and place.
   [[nodiscard]] std::uint64_t generation() const;
 
   // The shared bytes, zero-copy. Never null, also for tensors of no elements.
@@ -161,16 +161,19 @@ class View {
   // size_bytes().
   std::uint64_t clone_to(std::span<std::byte> destination,
                          std::chrono::nanoseconds timeout = kReadTimeout) const;
-  // The same, into numel() elements of the tensor's dtype: in a loop, nothing is allocated.
+  // The same, with the elements in C order whatever the layout: as T, or as bytes. A loop that reads one
+  // version after the other into the same memory allocates nothing.
   //
   //   std::uint64_t version = weights.read(std::span(own));
   //
-  // Throws as as<T>() and clone_to().
+  // Throws as clone_to(), and InvalidArgumentError if T is not the tensor's dtype. REQUIRES: numel()
+  // elements.
   template <class T>
   std::uint64_t read(std::span<T> destination, std::chrono::nanoseconds timeout = kReadTimeout) const {
-    require_elements(dtype_of<T>);
-    return clone_to(std::as_writable_bytes(destination), timeout);
+    require_dtype(dtype_of<T>);
+    return read(std::as_writable_bytes(destination), timeout);
   }
+  std::uint64_t read(std::span<std::byte> destination, std::chrono::nanoseconds timeout = kReadTimeout) const;
 
   // ---- versions of live tensors; sealed ones are at version 0 for ever ----
   // How often it was written by now, by writers that use writing().
@@ -187,7 +190,10 @@ class View {
   friend class Writing;
   View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, const shm::Layout* layout,
        std::byte* data, std::uint32_t index, Mode mode) noexcept;
+  void require_dtype(DType dtype) const;
   void require_elements(DType dtype) const;
+  std::uint64_t copy_out(std::span<std::byte> destination, std::span<const std::int64_t> destination_strides,
+                         bool as_it_lies, std::chrono::nanoseconds timeout) const;
   // The start of the tensor's segment, in the mapping that this view reads or writes.
   [[nodiscard]] std::byte* segment_base() const;
   [[nodiscard]] shm::LiveHeader& live_header() const;

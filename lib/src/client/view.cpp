@@ -12,6 +12,7 @@
 #include "client/live.hpp"
 #include "client/strided_copy.hpp"
 #include "protocol/tensor_spec.hpp"
+#include "shm/catalog.hpp"
 #include "shm/slot.hpp"
 
 namespace tensord {
@@ -33,7 +34,12 @@ DType View::dtype() const { return slot_->dtype; }
 Kind View::kind() const { return static_cast<Kind>(slot_->kind); }
 std::span<const std::int64_t> View::shape() const { return {layout_->shape, ndim_}; }
 std::span<const std::int64_t> View::strides() const { return {layout_->strides, ndim_}; }
-std::uint64_t View::generation() const { return slot_->load_word().generation(); }
+
+std::uint64_t View::generation() const {
+  // A slot counts its own tensors, and there are at most so many slots.
+  static_assert(shm::kMaxSlots == 1u << 24);
+  return slot_->load_word().generation() << 24 | index_;
+}
 
 std::size_t View::size_bytes() const { return static_cast<std::size_t>(numel()) * slot_->dtype.itemsize(); }
 
@@ -68,12 +74,16 @@ std::byte* View::mutable_data() const {
                                    : "sealed tensors never change; clone it to get your own copy"));
 }
 
-void View::require_elements(DType dtype) const {
+void View::require_dtype(DType dtype) const {
   if (dtype != slot_->dtype) {
     throw InvalidArgumentError("the tensor " + protocol::quoted(name()) + " holds " +
                                std::string(dtype_name(slot_->dtype)) + ", not " +
                                std::string(dtype_name(dtype)));
   }
+}
+
+void View::require_elements(DType dtype) const {
+  require_dtype(dtype);
   if (!is_contiguous(shape(), strides())) {
     throw InvalidArgumentError("the elements of " + protocol::quoted(name()) +
                                " are not C-contiguous: use data(), shape() and strides()");
@@ -83,16 +93,26 @@ void View::require_elements(DType dtype) const {
 std::shared_ptr<std::byte> View::map_private() const { return connection_->map_private(*this); }
 
 std::uint64_t View::clone_to(std::span<std::byte> destination, std::chrono::nanoseconds timeout) const {
+  return copy_out(destination, packed_strides(shape(), strides()), is_dense(shape(), strides()), timeout);
+}
+
+std::uint64_t View::read(std::span<std::byte> destination, std::chrono::nanoseconds timeout) const {
+  return copy_out(destination, c_strides(shape()), is_contiguous(shape(), strides()), timeout);
+}
+
+std::uint64_t View::copy_out(std::span<std::byte> destination,
+                             std::span<const std::int64_t> destination_strides, bool as_it_lies,
+                             std::chrono::nanoseconds timeout) const {
   if (destination.size() != size_bytes()) {
-    throw InvalidArgumentError("clone_to got " + std::to_string(destination.size()) +
-                               " bytes for the tensor " + protocol::quoted(name()) + " of " +
-                               std::to_string(size_bytes()));
+    throw InvalidArgumentError("a copy of the tensor " + protocol::quoted(name()) + " takes " +
+                               std::to_string(size_bytes()) + " bytes, the destination has " +
+                               std::to_string(destination.size()));
   }
   const auto copy = [&] {
-    if (is_dense(shape(), strides())) {
+    if (as_it_lies) {
       client::copy_bytes(destination.data(), data_, destination.size());
     } else {
-      client::copy_strided(destination.data(), packed_strides(shape(), strides()), data_, strides(), shape(),
+      client::copy_strided(destination.data(), destination_strides, data_, strides(), shape(),
                            dtype().itemsize());
     }
   };
