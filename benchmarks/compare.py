@@ -130,7 +130,8 @@ class Running:
             )
         self.answers: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self.listen, args=(self.process, self.answers), daemon=True).start()
-        return self.answer()
+        hello: Json = self.answer()
+        return hello
 
     @staticmethod
     def listen(process: "subprocess.Popen[str]", answers: "queue.Queue[str]") -> None:

@@ -30,7 +30,7 @@ class Plasma(Peer):
 
     @staticmethod
     def version() -> str:
-        return "pyarrow " + pyarrow.__version__
+        return f"pyarrow {pyarrow.__version__}"
 
     @classmethod
     def serve(cls, place: Path, prefix: str) -> Callable[[], None]:

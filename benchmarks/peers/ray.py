@@ -23,7 +23,7 @@ class Ray(Peer):
 
     @staticmethod
     def version() -> str:
-        return ray.__version__
+        return str(ray.__version__)
 
     @classmethod
     def serve(cls, place: Path, prefix: str) -> Callable[[], None]:
@@ -37,7 +37,11 @@ class Ray(Peer):
             logging_level="error",
         )
         (place / "address").write_text(context.address_info["address"])
-        return ray.shutdown
+
+        def stop() -> None:
+            ray.shutdown()
+
+        return stop
 
     def connect(self) -> None:
         address = (self.place / "address").read_text()
@@ -62,6 +66,7 @@ class Ray(Peer):
         self.offer(name, array, 1)
 
     def learn(self) -> str:
+        name: str
         name, reference = cloudpickle.loads(self.pipe.recv_bytes())
         self.known[name] = reference
         return name

@@ -26,14 +26,14 @@ class FileDescriptor(Peer):
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*arguments)  # type: ignore[arg-type]
-        torch.multiprocessing.set_sharing_strategy(self.strategy)
+        torch.multiprocessing.set_sharing_strategy(self.strategy)  # type: ignore[no-untyped-call]
         torch.set_num_threads(1)
 
     def connect(self) -> None:
         self.made: dict[str, torch.Tensor] = {}
 
     def put(self, name: str, array: Floats) -> None:
-        self.made[name] = torch.from_numpy(array).share_memory_()
+        self.made[name] = torch.from_numpy(array).share_memory_()  # type: ignore[no-untyped-call]
 
     def delete(self, name: str) -> None:
         del self.made[name]

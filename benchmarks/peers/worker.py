@@ -105,7 +105,7 @@ class Producer(Worker):
         names = [f"put/{next(self.serial)}" for _ in range(operations)]
         made = iter(names)
         put = self.peer.put
-        samples = []
+        samples: list[float] = []
         try:
             with no_collections():
                 if pause_s:
@@ -127,7 +127,7 @@ class Producer(Worker):
     def hand_over(self, size_bytes: int, operations: int, pause_s: float) -> list[float]:
         """ns from before the put until the consumer, which waited, has read all of it."""
         source = pattern(size_bytes)
-        samples = []
+        samples: list[float] = []
         with no_collections():
             for turn in range(1, operations + 1):
                 name = f"handoff/{next(self.serial)}"
@@ -177,7 +177,7 @@ class Consumer(Worker):
     def check(self, name: str, size_bytes: int) -> None:
         """Raises unless the bytes are those that were put."""
         array, handle = self.peer.attach(name, size_bytes // 4)
-        right = array.nbytes == size_bytes and zlib.crc32(array) == zlib.crc32(pattern(size_bytes))
+        right = array.nbytes == size_bytes and zlib.crc32(array.data) == zlib.crc32(pattern(size_bytes).data)
         del array
         self.peer.release(handle)
         if not right:
