@@ -2,6 +2,7 @@
 #
 #   make setup    once; installs what is missing (scripts/setup)
 #   make test     all tests       make demo    the digits job       make bench   the benchmarks
+#   make bench-peers    tensord beside other ways of sharing arrays, which it installs under build/peers
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -14,7 +15,7 @@ export PATH := $(VENV)/bin:$(PATH)
 
 say = @printf '\n== %s ==\n'
 
-.PHONY: help setup build test demo bench format clean
+.PHONY: help setup build test demo bench bench-build bench-peers format clean
 .NOTPARALLEL:
 
 help:
@@ -22,6 +23,7 @@ help:
 	@echo '  make demo     three processes, one model in shared memory: the example in examples/digits'
 	@echo '  make test     build and run every test: C++ (also under the sanitizers) and Python'
 	@echo '  make bench    the benchmarks, beside their peers, as a table and as JSON'
+	@echo '  make bench-peers   tensord beside Ray, Plasma, iceoryx2 and others, each in an environment under build/peers'
 	@echo '  make build    the library, daemon, tools and C++ tests, in build/dev'
 	@echo '  make setup    install what is missing: Debian packages, and .venv with PyTorch'
 	@echo '  make format   clang-format over the C++ sources'
@@ -73,12 +75,18 @@ demo: wheel
 	$(say) 'the digits job: NumPy, C++ and PyTorch processes share one store'
 	@python examples/digits/run --trainer build/dev/examples/digits/trainer
 
-bench: setup
+bench-build: setup
 	$(say) 'building the benchmarks: build/bench'
 	@cmake --preset bench
 	@cmake --build --preset bench
+
+bench: bench-build
 	$(say) 'benchmarks'
 	@python benchmarks/run --build build/bench
+
+bench-peers: bench-build
+	$(say) 'tensord and its peers, each in an environment of its own: build/peers'
+	@python benchmarks/compare.py --build build/bench
 
 format:
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
