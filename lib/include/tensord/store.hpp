@@ -95,7 +95,7 @@ struct StoreStats {
 struct ClientStats {
   std::uint64_t bytes_copied_in = 0;   // by put
   std::uint64_t bytes_copied_out = 0;  // by clone
-  std::uint64_t requests = 0;          // round trips to the daemon
+  std::uint64_t requests = 0;          // round trips to the daemon; a row of requests (put_many) is one
 };
 
 // Builder: a tensor that is not visible yet. Fill mutable_data(), then publish(); it is dropped
