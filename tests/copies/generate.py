@@ -13,6 +13,7 @@ import page
 HEAD = """\
 // Made by tests/copies/generate.py from docs/copies.md.
 #include <tensord/torch.hpp>
+#include <tensord/torch_module.hpp>
 
 #include <array>
 #include <cstddef>
