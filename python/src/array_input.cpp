@@ -13,7 +13,6 @@
 #include "elements.hpp"
 #include "errors.hpp"
 #include "numpy_array.hpp"
-#include "shape_tuple.hpp"
 #include "view.hpp"
 
 namespace py = pybind11;
@@ -31,33 +30,26 @@ bool is_instance_of(py::handle object, const char* module, const char* name) {
   return py::hasattr(found, name) && py::isinstance(object, found.attr(name));
 }
 
-// `strides` with their unit, as NumPy counts bytes and torch elements.
-[[noreturn]] void refuse_layout(std::span<const std::int64_t> shape, py::handle strides, const char* unit,
-                                const char* advice) {
-  throw InvalidArgumentError(
-      "the elements are not C-contiguous (shape " + py::str(shape_tuple(shape)).cast<std::string>() +
-      ", strides " + py::str(strides).cast<std::string>() + ' ' + unit + "): put " + advice + " instead");
+void refuse_masked(py::handle array) {
+  if (!is_instance_of(array, "numpy.ma", "MaskedArray")) return;
+  throw UnsupportedTypeError(
+      "a masked array has two parts, and only the data would be kept: put array.data and "
+      "array.mask under two names, or put array.filled(...)");
 }
 
-ArrayInput from_numpy(py::handle handle) {
-  const auto array = py::reinterpret_borrow<py::array>(handle);
-  if (is_instance_of(array, "numpy.ma", "MaskedArray")) {
-    throw UnsupportedTypeError(
-        "a masked array has two parts, and only the data would be kept: put array.data and "
-        "array.mask under two names, or put array.filled(...)");
-  }
+std::optional<ArrayInput> from_numpy(const py::array& array) {
   ArrayInput input;
   input.dtype = dtype_from_numpy(array.dtype());
+  auto strides = strides_in_elements(array);
+  if (!strides) return std::nullopt;
   input.shape.assign(array.shape(), array.shape() + array.ndim());
-  if ((array.flags() & py::array::c_style) == 0) {
-    refuse_layout(input.shape, array.attr("strides"), "bytes", "numpy.ascontiguousarray(array)");
-  }
+  input.strides = *std::move(strides);
   input.data = static_cast<const std::byte*>(array.data());
   input.owner = array;
   return input;
 }
 
-ArrayInput from_dlpack(py::handle producer, const char* advice) {
+ArrayInput from_dlpack(py::handle producer) {
   dlpack::Imported imported = dlpack::import(producer);
   const dlpack::Tensor& tensor = *imported.tensor;
   if (!is_supported(tensor.dtype)) {
@@ -69,12 +61,7 @@ ArrayInput from_dlpack(py::handle producer, const char* advice) {
   ArrayInput input;
   input.dtype = tensor.dtype;
   input.shape.assign(tensor.shape, tensor.shape + tensor.ndim);
-  if (tensor.strides != nullptr) {
-    const std::span<const std::int64_t> strides(tensor.strides, static_cast<std::size_t>(tensor.ndim));
-    if (!is_contiguous(input.shape, strides)) {
-      refuse_layout(input.shape, shape_tuple(strides), "elements", advice);
-    }
-  }
+  if (tensor.strides != nullptr) input.strides.assign(tensor.strides, tensor.strides + tensor.ndim);
   if (tensor.data == nullptr && count_elements(input.shape) != 0) {
     throw UnsupportedTypeError(
         "this " + type_name(producer) +
@@ -85,7 +72,8 @@ ArrayInput from_dlpack(py::handle producer, const char* advice) {
   return input;
 }
 
-ArrayInput from_torch(py::handle tensor) {
+// Torch tensors whose elements are not plain memory of this machine.
+void refuse_foreign(py::handle tensor) {
   const auto layout = py::str(tensor.attr("layout")).cast<std::string>();
   if (layout != "torch.strided") {
     throw UnsupportedTypeError("tensord holds dense tensors; this one has layout " + layout +
@@ -95,6 +83,9 @@ ArrayInput from_torch(py::handle tensor) {
     throw UnsupportedTypeError("tensord holds tensors of the CPU; this one lies on " +
                                py::str(tensor.attr("device")).cast<std::string>() + ": put tensor.cpu()");
   }
+}
+
+ArrayInput from_torch(py::handle tensor) {
   // Asked by name, as torch exports some that it holds by another type: int4 as int8.
   const py::object torch_dtype = tensor.attr("dtype");
   const auto dtype = dtype_from_torch(torch_dtype);
@@ -105,11 +96,11 @@ ArrayInput from_torch(py::handle tensor) {
                      : "convert with tensor.to(...), or put the bytes, tensor.view(torch.uint8)");
   }
   // torch.conj() and the like are lazy: a bit, not bytes.
-  py::object plain = tensor.attr("detach")().attr("resolve_conj")().attr("resolve_neg")();
+  py::object plain = tensor.attr("resolve_conj")().attr("resolve_neg")();
   try {
     if (goes_to_torch_as_bytes(*dtype))
       plain = plain.attr("view")(py::module_::import("torch").attr("uint8"));
-    ArrayInput input = from_dlpack(plain, "tensor.contiguous()");
+    ArrayInput input = from_dlpack(plain);
     input.dtype = *dtype;
     return input;
   } catch (py::error_already_set& error) {
@@ -125,25 +116,23 @@ ArrayInput from_view(const PyView& view) {
   ArrayInput input;
   input.dtype = elements.dtype;
   input.shape.assign(elements.shape.begin(), elements.shape.end());
-  if (!is_contiguous(elements.shape, elements.strides)) {
-    refuse_layout(input.shape, view.strides(), "elements", "view.clone()");
-  }
+  input.strides.assign(elements.strides.begin(), elements.strides.end());
   input.data = elements.data;
   input.owner = view.lease();
   return input;
 }
 
 // Numbers, nested lists, and objects with NumPy's __array__ protocols.
-ArrayInput through_numpy(py::handle object) {
-  py::object array;
+Source through_numpy(py::handle object) {
   try {
-    array = as_array(object);
+    py::object array = as_array(object);
+    refuse_masked(array);
+    return {Source::Kind::kNumpy, std::move(array)};
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_ValueError) && !error.matches(PyExc_TypeError)) throw;
     raise_from_current(error, Errc::kInvalidArgument,
                        "numpy.asarray makes no array of this " + type_name(object) + ": " + error.what());
   }
-  return from_numpy(array);
 }
 
 bool is_plain_python(py::handle object) {
@@ -153,24 +142,44 @@ bool is_plain_python(py::handle object) {
 
 }  // namespace
 
-ArrayInput read_array(py::handle object) {
-  if (py::isinstance<py::array>(object)) return from_numpy(object);
-  if (is_instance_of(object, "torch", "Tensor")) return from_torch(object);
-  if (py::isinstance<PyView>(object)) return from_view(object.cast<const PyView&>());
+Source read_source(py::handle handle) {
+  const auto object = py::reinterpret_borrow<py::object>(handle);
+  if (py::isinstance<py::array>(object)) {
+    refuse_masked(object);
+    return {Source::Kind::kNumpy, object};
+  }
+  if (is_instance_of(object, "torch", "Tensor")) {
+    refuse_foreign(object);
+    return {Source::Kind::kTorch, object.attr("detach")()};
+  }
+  if (py::isinstance<PyView>(object)) return {Source::Kind::kView, object};
   if (is_plain_python(object)) return through_numpy(object);
-  if (py::hasattr(object, "__dlpack__") && py::hasattr(object, "__dlpack_device__")) {
-    return from_dlpack(object, "a C-contiguous copy");
+  if (py::hasattr(object, "__dlpack__")) {
+    return {Source::Kind::kDlpack, object};
+  }
+  if (py::hasattr(object, "__cuda_array_interface__")) {
+    throw UnsupportedTypeError("tensord holds tensors of the CPU; this " + type_name(object) +
+                               " lies on a GPU: copy it to the CPU first, in CuPy with cupy.asnumpy(array), "
+                               "in Numba with array.copy_to_host()");
   }
   if (py::hasattr(object, "__array__") || py::hasattr(object, "__array_interface__"))
     return through_numpy(object);
   // Through a memoryview, as numpy.asarray takes bytes for text.
-  if (PyObject_CheckBuffer(object.ptr()) != 0) {
-    return through_numpy(py::memoryview(py::reinterpret_borrow<py::object>(object)));
-  }
+  if (PyObject_CheckBuffer(object.ptr()) != 0) return through_numpy(py::memoryview(object));
   throw UnsupportedTypeError(
       "cannot put a " + type_name(object) +
       ": give an array, a torch tensor, a number, a list of numbers, or any object with "
       "__dlpack__, __array__ or the buffer protocol");
+}
+
+std::optional<ArrayInput> read_elements(const Source& source) {
+  switch (source.kind) {
+    case Source::Kind::kNumpy: return from_numpy(py::reinterpret_borrow<py::array>(source.object));
+    case Source::Kind::kTorch: return from_torch(source.object);
+    case Source::Kind::kView: return from_view(source.object.cast<const PyView&>());
+    case Source::Kind::kDlpack: return from_dlpack(source.object);
+  }
+  return std::nullopt;
 }
 
 }  // namespace tensord::python

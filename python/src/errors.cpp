@@ -36,6 +36,7 @@ static_assert(static_cast<std::size_t>(Errc::kTornWrite) == kCodes - 1, "a code 
 
 // Never released: errors may be raised until the very end of the interpreter.
 std::array<PyObject*, kCodes> classes{};
+PyObject* out_of_range = nullptr;  // of Python alone: an IndexError ends a loop there
 
 PyObject* class_of(Errc code) {
   const auto index = static_cast<std::size_t>(code);
@@ -51,12 +52,18 @@ void raise_from_current(py::error_already_set& cause, Errc code, const std::stri
   throw py::error_already_set();
 }
 
+void raise_out_of_range(const std::string& text) {
+  PyErr_SetString(out_of_range, text.c_str());
+  throw py::error_already_set();
+}
+
 void register_errors() {
   const py::module_ errors = py::module_::import("tensord.errors");
   classes[0] = py::getattr(errors, "Error").release().ptr();
   for (const ErrorName& entry : kNames) {
     classes[static_cast<std::size_t>(entry.code)] = py::getattr(errors, entry.name).release().ptr();
   }
+  out_of_range = py::getattr(errors, "OutOfRangeError").release().ptr();
   py::register_local_exception_translator([](std::exception_ptr current) {
     try {
       if (current) std::rethrow_exception(current);

@@ -4,6 +4,8 @@
 
 #include <pybind11/pybind11.h>
 
+#include <string>
+
 #include <tensord/error.hpp>
 
 namespace tensord::python {
@@ -17,5 +19,8 @@ void set_python_error(const Error& error);
 // Turns the current Python exception (a NumPy ValueError, ...) into a tensord error of `code` with
 // `text`, and keeps the old one as its cause.
 [[noreturn]] void raise_from_current(pybind11::error_already_set& cause, Errc code, const std::string& text);
+
+// For an index that a tensor's shape does not have: the Python class OutOfRangeError.
+[[noreturn]] void raise_out_of_range(const std::string& text);
 
 }  // namespace tensord::python

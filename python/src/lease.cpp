@@ -7,6 +7,9 @@
 #include <new>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include <tensord/layout.hpp>
 
 #include "dtypes.hpp"
 #include "errors.hpp"
@@ -38,6 +41,17 @@ void deallocate(PyObject* self) {
 
 // ---- the buffer protocol ----------------------------------------------------------------------
 
+bool lies_as_asked(const Elements& elements, int flags) {
+  const auto asks_for = [&](int what) { return (flags & what) == what; };
+  const bool c_order = is_contiguous(elements.shape, elements.strides);
+  if (!asks_for(PyBUF_STRIDES) || asks_for(PyBUF_C_CONTIGUOUS)) return c_order;
+  if (!asks_for(PyBUF_F_CONTIGUOUS) && !asks_for(PyBUF_ANY_CONTIGUOUS)) return true;
+  // Fortran order is C order of the dimensions the other way round.
+  const std::vector<std::int64_t> shape(elements.shape.rbegin(), elements.shape.rend());
+  const std::vector<std::int64_t> strides(elements.strides.rbegin(), elements.strides.rend());
+  return is_contiguous(shape, strides) || (asks_for(PyBUF_ANY_CONTIGUOUS) && c_order);
+}
+
 void fill_buffer(PyObject* self, Py_buffer* buffer, int flags) {
   const Elements elements = reinterpret_cast<Lease*>(self)->content.elements();
   if ((flags & PyBUF_WRITABLE) == PyBUF_WRITABLE && !elements.writable) {
@@ -51,9 +65,10 @@ void fill_buffer(PyObject* self, Py_buffer* buffer, int flags) {
                          ", only a converted copy could be given: use numpy() or torch()");
   }
   const bool wants_strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES;
-  if (!wants_strides && !is_contiguous(elements.shape, elements.strides)) {
+  if (!lies_as_asked(elements, flags)) {
     throw WouldCopyError(
-        "this tensor is not C-contiguous, a flat buffer of it could only be a copy: clone it");
+        "the elements lie in another order than this buffer is asked for, so it could only be "
+        "a copy: use numpy.ascontiguousarray(view.numpy())");
   }
   buffer->buf = elements.data;
   buffer->len = static_cast<Py_ssize_t>(elements.size_bytes);
@@ -70,7 +85,9 @@ void fill_buffer(PyObject* self, Py_buffer* buffer, int flags) {
     auto layout = std::make_unique<Py_ssize_t[]>(2 * ndim);
     for (std::size_t i = 0; i < ndim; ++i) {
       layout[i] = elements.shape[i];
-      layout[ndim + i] = elements.strides[i] * buffer->itemsize;
+      // Unsigned, as strides that are never taken may be any.
+      layout[ndim + i] =
+          static_cast<Py_ssize_t>(static_cast<std::size_t>(elements.strides[i]) * elements.dtype.itemsize());
     }
     buffer->internal = layout.release();
     buffer->shape = static_cast<Py_ssize_t*>(buffer->internal);

@@ -3,6 +3,7 @@
 
 #include <tensord/version.hpp>
 
+#include "batch.hpp"
 #include "build.hpp"
 #include "errors.hpp"
 #include "interrupt.hpp"
@@ -25,5 +26,6 @@ PYBIND11_MODULE(_core, module) {
   python::register_build(module);
   python::register_writing(module);
   python::register_store(module);
+  python::register_batches(module);
   python::register_interrupt_check(module);
 }

@@ -18,6 +18,8 @@
 #include "arguments.hpp"
 #include "array_input.hpp"
 #include "build.hpp"
+#include "cast.hpp"
+#include "converted.hpp"
 #include "dtypes.hpp"
 #include "records.hpp"
 #include "view.hpp"
@@ -71,28 +73,58 @@ PutOptions put_options(bool replace, bool live, py::handle lifetime) {
   return {replace, live ? Kind::kLive : Kind::kSealed, read_lifetime(lifetime)};
 }
 
-PyView put(const Store& store, std::string_view name, py::handle array, bool replace, bool live,
-           py::handle lifetime) {
+PyView put(const Store& store, std::string_view name, py::handle array, py::handle dtype, bool replace,
+           bool live, py::handle lifetime) {
   const PutOptions options = put_options(replace, live, lifetime);
-  const ArrayInput input = read_array(array);
+  const Source source = read_source(array);
+  const std::optional<DType> wanted =
+      dtype.is_none() ? std::nullopt : std::optional(dtype_from_object(dtype));
+  const auto same = [&] { return !wanted || held_dtype(source) == wanted; };
   View view;
-  {
+  if (const std::optional<ArrayInput> input = same() ? read_elements(source) : std::nullopt) {
     const NoGil no_gil;
-    view = store.put(name, input.dtype, input.shape, input.data, options);
+    view = store.put(name, input->array(), options);
+  } else {
+    const auto draft =
+        draft_converted(store, name, source, wanted ? *wanted : held_dtype(source).value(), options);
+    const NoGil no_gil;
+    view = draft->publish();
   }
   const std::uint64_t bytes_copied = view.size_bytes();
   return PyView(std::move(view), store.socket(), bytes_copied);
 }
 
-PyBuild build(const Store& store, std::string_view name, py::handle shape, py::handle dtype, bool replace,
-              bool live, py::handle lifetime) {
+// "F": first index fastest, as NumPy means it.
+std::vector<std::int64_t> strides_of_order(std::span<const std::int64_t> shape, py::handle order) {
+  const bool fortran = py::isinstance<py::str>(order) && order.cast<std::string>() == "F";
+  if (!fortran && !(py::isinstance<py::str>(order) && order.cast<std::string>() == "C")) {
+    throw InvalidArgumentError("order is \"C\" (last index fastest) or \"F\" (first index fastest), not " +
+                               py::repr(order).cast<std::string>());
+  }
+  if (!fortran || shape.size() > kMaxDims) return {};
+  const std::vector<std::int64_t> reversed(shape.rbegin(), shape.rend());
+  const Strides strides = c_strides(reversed);
+  return {strides.span().rbegin(), strides.span().rend()};
+}
+
+PyBuild build(const Store& store, std::string_view name, py::handle shape, py::handle dtype, py::handle order,
+              py::handle strides, bool replace, bool live, py::handle lifetime) {
   const PutOptions options = put_options(replace, live, lifetime);
   const std::vector<std::int64_t> lengths = read_shape(shape);
   const DType element = dtype_from_object(dtype);
+  std::vector<std::int64_t> steps = strides_of_order(lengths, order);
+  if (!strides.is_none()) {
+    if (!steps.empty()) {
+      throw InvalidArgumentError("order=\"F\" and strides both say how the elements lie: give one of them");
+    }
+    steps = read_shape(strides);
+  }
+  const bool in_order = strides.is_none() && steps.empty();
   std::shared_ptr<Draft> draft;
   {
     const NoGil no_gil;
-    draft = std::make_shared<Draft>(store.build(name, element, lengths, options));
+    draft = std::make_shared<Draft>(in_order ? store.build(name, element, lengths, options)
+                                             : store.build(name, element, lengths, steps, options));
   }
   return PyBuild(std::move(draft), store.socket());
 }
@@ -142,20 +174,27 @@ Raises NotFoundError (the text offers near names), PermissionDeniedError ("r+" o
 timeout in seconds; None: no limit. Sleeps without the GIL; Ctrl-C ends it. In asyncio: wait_async().
 Raises TimeoutError (the text says who is building it, or that nobody is, and offers near names),
 PermissionDeniedError ("r+" of a sealed tensor), ConnectionLostError.)")
-      .def("put", &put, arg("name"), arg("array"), py::kw_only(), arg("replace") = false, arg("live") = false,
-           arg("lifetime") = "store",
+      .def("put", &put, arg("name"), arg("array"), py::kw_only(), arg("dtype") = py::none(),
+           arg("replace") = false, arg("live") = false, arg("lifetime") = "store",
            R"(Puts a tensor under a name: exactly one copy, straight into shared memory. Returns a view of it.
 
-array     an ndarray, torch.Tensor (detached), View, any DLPack or buffer producer, a number, a list;
-          C-contiguous, 0 to 16 dimensions.
+array     an ndarray, torch.Tensor (detached), View, any DLPack or buffer producer, a number, a list; 0 to
+          16 dimensions. Strides are kept where they are positive and leave no gaps: C order, Fortran
+          order, any permutation. Other elements (slices, reversed, broadcast) are packed in that order.
+dtype     what to convert to while copying, as array.astype(dtype) or tensor.to(dtype), with no temporary.
+          None: as it is.
 replace   take the name over; who has the old tensor attached keeps its bytes.
 live      may be changed in place by who attaches it "r+"; otherwise it is sealed.
 lifetime  "store": until deleted; "client": until this connection ends.
 Raises AlreadyExistsError, OutOfSpaceError, UnsupportedTypeError, InvalidArgumentError, LimitReachedError.)")
-      .def("build", &build, arg("name"), arg("shape"), arg("dtype"), py::kw_only(), arg("replace") = false,
-           arg("live") = false, arg("lifetime") = "store",
+      .def("build", &build, arg("name"), arg("shape"), arg("dtype"), py::kw_only(), arg("order") = "C",
+           arg("strides") = py::none(), arg("replace") = false, arg("live") = false,
+           arg("lifetime") = "store",
            R"(Makes a tensor in place, without any copy: `with store.build(name, shape, dtype) as view:`.
 
+order    "C", or "F": first index fastest.
+strides  instead of an order: elements, not bytes, from one index to the next, along each dimension;
+         positive, and no two elements at one place.
 Hidden until the block ends, published whole then, dropped if the block raises. See Build.)")
       .def("delete", &Store::remove, arg("name"), WithoutGil(),
            "Takes the name away at once; the bytes go with the last view. Raises NotFoundError.")

@@ -5,15 +5,19 @@
 
 #include <pybind11/numpy.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <new>
 #include <string>
 #include <utility>
 
+#include "arguments.hpp"
 #include "dlpack.hpp"
 #include "dtypes.hpp"
 #include "errors.hpp"
+#include "indexing.hpp"
 #include "numpy_array.hpp"
 #include "records.hpp"
 #include "shape_tuple.hpp"
@@ -26,12 +30,20 @@ namespace {
 
 std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
 
-// Private memory for a copy: as aligned as DLPack asks for, without Python in its end.
-std::shared_ptr<std::byte> private_memory(std::size_t size_bytes) {
-  constexpr std::align_val_t kAlignment{256};
-  auto* const memory = static_cast<std::byte*>(::operator new(size_bytes == 0 ? 1 : size_bytes, kAlignment));
-  return {memory, [](std::byte* pointer) { ::operator delete(pointer, kAlignment); }};
-}
+// Private memory for a copy, and its layout: as aligned as DLPack asks for, without Python in its end.
+struct PrivateCopy {
+  static constexpr std::align_val_t kAlignment{256};
+  struct Delete {
+    void operator()(std::byte* pointer) const { ::operator delete(pointer, kAlignment); }
+  };
+  Strides strides;
+  std::unique_ptr<std::byte, Delete> memory;
+
+  explicit PrivateCopy(const View& view)
+      : strides(packed_strides(view.shape(), view.strides())),
+        memory(static_cast<std::byte*>(
+            ::operator new(std::max<std::size_t>(view.size_bytes(), 1), kAlignment))) {}
+};
 
 // The torch dtype of elements that go to torch as bytes; None for others. To be asked before copying.
 py::object dtype_of_bytes(DType dtype) {
@@ -45,9 +57,9 @@ py::object to_torch(Elements elements, std::shared_ptr<void> owner, const py::ob
   return from_dlpack(dlpack::export_legacy(elements, std::move(owner))).attr("view")(bytes_as);
 }
 
-void clone_without_gil(const View& view, std::byte* destination) {
+void clone_without_gil(const View& view, std::byte* destination, std::chrono::nanoseconds timeout) {
   const py::gil_scoped_release no_gil;
-  view.clone_to({destination, view.size_bytes()});
+  view.clone_to({destination, view.size_bytes()}, timeout);
 }
 
 }  // namespace
@@ -115,6 +127,26 @@ py::object PyView::array(py::object dtype, py::object copy) {
   return same_dtype ? array : array.attr("astype")(dtype);
 }
 
+// ---- sub-views --------------------------------------------------------------------------------
+
+PyView PyView::item(py::handle key) const {
+  const View& view = published();
+  const SubLayout layout = index_layout(view.shape(), view.strides(), key);
+  return as_strided(layout.shape, layout.strides, layout.offset);
+}
+
+PyView PyView::as_strided(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides,
+                          std::int64_t offset) const {
+  return PyView(published().as_strided(shape, strides, offset), socket_);
+}
+
+std::int64_t PyView::length() const {
+  const Elements elements = this->elements();
+  if (elements.ndim() == 0)
+    throw py::type_error("a view of 0 dimensions has no length, and nothing to iterate over");
+  return elements.shape.front();
+}
+
 // ---- torch and DLPack -------------------------------------------------------------------------
 
 PyView::Shared PyView::share() {
@@ -133,16 +165,17 @@ PyView::Shared PyView::share() {
   return {elements, private_};
 }
 
-PyView::Shared PyView::share_copy() {
+PyView::Shared PyView::share_copy(std::chrono::nanoseconds timeout) {
   const py::object lease = this->lease();
   const View& view = published();
-  std::shared_ptr<std::byte> memory = private_memory(view.size_bytes());
-  clone_without_gil(view, memory.get());
+  auto copy = std::make_shared<PrivateCopy>(view);
+  clone_without_gil(view, copy->memory.get(), timeout);
   bytes_copied_ += view.size_bytes();
   Elements elements = lease_content(lease).elements();
-  elements.data = memory.get();
+  elements.data = copy->memory.get();
   elements.writable = true;
-  return {elements, std::move(memory)};
+  elements.strides = copy->strides;
+  return {elements, std::move(copy)};
 }
 
 py::object PyView::torch() {
@@ -151,17 +184,17 @@ py::object PyView::torch() {
   return to_torch(shared.elements, std::move(shared.owner), bytes_as);
 }
 
-py::object PyView::clone(bool torch) {
+py::object PyView::clone(bool torch, std::chrono::nanoseconds timeout) {
   if (torch) {
     py::module_::import("torch");  // fails before there is a copy
     const py::object bytes_as = dtype_of_bytes(elements().dtype);
-    Shared copy = share_copy();
+    Shared copy = share_copy(timeout);
     return to_torch(copy.elements, std::move(copy.owner), bytes_as);
   }
   const py::object lease = this->lease();  // another thread may close this view while we copy
   const View& view = published();
-  NewArray copy = new_array(view.dtype(), view.shape());
-  clone_without_gil(view, copy.data);
+  NewArray copy = new_array(view.dtype(), view.shape(), packed_strides(view.shape(), view.strides()));
+  clone_without_gil(view, copy.data, timeout);
   bytes_copied_ += view.size_bytes();
   return std::move(copy.array);
 }
@@ -179,7 +212,7 @@ py::object PyView::dlpack(py::object stream, py::object max_version, py::object 
   }
   const bool must_copy = !copy.is_none() && copy.cast<bool>();
   const bool versioned = !max_version.is_none() && max_version.cast<std::pair<int, int>>().first >= 1;
-  Shared shared = must_copy ? share_copy() : share();
+  Shared shared = must_copy ? share_copy(kReadTimeout) : share();
   if (!versioned) return dlpack::export_legacy(shared.elements, std::move(shared.owner));
   std::uint64_t flags = 0;
   if (must_copy) {
@@ -243,6 +276,7 @@ void add_buffer_protocol(PyHeapTypeObject* type) {
 }  // namespace
 
 void register_view(py::module_& module) {
+  constexpr double kReadTimeout_s = std::chrono::duration<double>(kReadTimeout).count();
   using py::arg;
   py::class_<PyView>(module, "View", py::custom_type_setup(add_buffer_protocol),
                      R"(A tensor, attached: what store.attach(), store.put() and store.build() return.
@@ -267,10 +301,32 @@ whose dtype.metadata["tensord"] names the true dtype: they are bits, not numbers
 Sealed: a private copy-on-write mapping, one per view: it reads the shared pages, and what is
 written to it is seen by the tensors of this view only. Live, mode "r+": the shared memory itself.
 Raises WouldCopyError for a live tensor of mode "r".)")
-      .def("clone", &PyView::clone, arg("torch") = false,
-           R"(A private copy of the tensor, exactly one copy: an ndarray, or a torch.Tensor with torch=True.
+      .def(
+          "clone",
+          [](PyView& self, bool torch, py::handle timeout) {
+            return self.clone(torch, read_timeout(timeout));
+          },
+          arg("torch") = false, py::kw_only(), arg("timeout") = kReadTimeout_s,
+          R"(A private copy of the tensor, exactly one copy: an ndarray, or a torch.Tensor with torch=True.
 
-Writable, C-contiguous, and independent of the store. The GIL is released while copying.)")
+Writable, and independent of the store. Its strides are the view's, unless those leave gaps: then the
+elements are packed, in the same order. The GIL is released while copying.
+Of a live tensor all of one version, as far as its writers use writing(): see read(), which gives its number.
+timeout in seconds; None: no limit. Raises TimeoutError (a writer does not end), TornWriteError.)")
+      .def(
+          "read",
+          [](PyView& self, py::handle out, py::handle timeout) {
+            return self.read(out, read_timeout(timeout));
+          },
+          arg("out") = py::none(), py::kw_only(), arg("timeout") = kReadTimeout_s,
+          R"(One whole version of the tensor and its number: Snapshot(array, version). Exactly one copy, out.
+
+Never of two versions, as far as writers use writing(); waits for a writer who is at it. Sealed tensors are
+at version 0 for ever. The array is C-contiguous, writable, and independent of the store.
+out      a writable C-contiguous ndarray of the same dtype and shape, which becomes the array: a loop that
+         reads version after version into it allocates nothing. Its contents are undefined if read() raises.
+timeout  seconds; None: no limit.
+Releases the GIL; Ctrl-C ends it. Raises TimeoutError, TornWriteError, InvalidArgumentError (another `out`).)")
       .def_property_readonly(
           "version", [](const PyView& self) { return self.published().version(); },
           "How often a live tensor was written by now, by writers that use writing(); 0 for sealed ones.")
@@ -284,6 +340,41 @@ Releases the GIL; Ctrl-C ends it. Raises TimeoutError, TornWriteError; InvalidAr
 
 Entering waits while another writer is at it, `timeout` seconds at most. `repair` also takes a torn
 tensor: write all of it then. Raises PermissionDeniedError unless mode "r+", TimeoutError, TornWriteError.)")
+      .def(
+          "__getitem__", &PyView::item, arg("key"),
+          R"(A sub-view: whole numbers, slices with positive steps, ... and None (a new dimension), as in NumPy.
+
+Without a copy, with a pin of its own: it stays valid when this view is closed. It is a view as any
+other, of the same name, version and location, and pickles too. A single element is a view of 0
+dimensions. torch() of a sealed sub-view maps privately anew: it sees nothing of what was written to
+the torch() of the whole.
+Raises OutOfRangeError (an IndexError); WouldCopyError for negative steps, masks and arrays of indices.)")
+      .def("__len__", &PyView::length, "Elements of the first dimension. Raises TypeError if there is none.")
+      .def(
+          "__iter__",
+          [](const py::object& self) {
+            static_cast<void>(self.cast<const PyView&>().length());
+            return py::reinterpret_steal<py::object>(PySeqIter_New(self.ptr()));
+          },
+          "Sub-views along the first dimension.")
+      .def(
+          "__contains__", [](PyView& self, const py::object& value) { return self.numpy().contains(value); },
+          arg("value"), "Whether an element equals `value`, as NumPy finds out.")
+      .def(
+          "__bool__", [](PyView& self) { return py::bool_(self.numpy()); },
+          "Of one element: whether it is not zero. Raises ValueError for more elements, as NumPy does.")
+      .def(
+          "as_strided",
+          [](const PyView& self, py::handle shape, py::handle strides, std::int64_t offset) {
+            return self.as_strided(read_shape(shape), read_shape(strides), offset);
+          },
+          arg("shape"), arg("strides"), arg("offset") = 0,
+          R"(A sub-view of any layout within the bytes of this view; torch's as_strided.
+
+shape    elements along each dimension.
+strides  elements, not bytes, from one index to the next; none negative, and 0 to repeat.
+offset   elements from the first one of this view.
+Raises InvalidArgumentError for a layout that reaches outside.)")
       .def("close", &PyView::close, R"(Lets go of the tensor now, rather than when the view is collected.
 
 Arrays and tensors made from it stay valid, and hold the tensor until the last of them is gone.)")
@@ -326,6 +417,9 @@ Raises WouldCopyError (a BufferError) for another device, or for a live tensor o
       .def_property_readonly(
           "location", [](const PyView& self) { return to_record(self.location()); },
           "Location(segment, inode, offset): equal in two processes that share the same memory.")
+      .def_property_readonly(
+          "generation", [](const PyView& self) { return self.published().generation(); },
+          "A number of the tensor's own: no other that ever was in this store has it, of whatever name.")
       .def_property_readonly("socket", &PyView::socket, "The path of the socket of the store it is from.")
       .def_property_readonly("bytes_copied", &PyView::bytes_copied,
                              "Bytes copied to make this view (by put) and by its clone(); 0 when attached.")

@@ -8,8 +8,10 @@
 
 #include <pybind11/pybind11.h>
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 
 #include <tensord/view.hpp>
@@ -29,7 +31,13 @@ class PyView {
   [[nodiscard]] pybind11::object numpy();
   [[nodiscard]] pybind11::object array(pybind11::object dtype, pybind11::object copy);
   [[nodiscard]] pybind11::object torch();
-  [[nodiscard]] pybind11::object clone(bool torch);
+  [[nodiscard]] pybind11::object clone(bool torch, std::chrono::nanoseconds timeout = kReadTimeout);
+  // A whole version and its number: a Snapshot, in `out` unless that is None. In reading.cpp.
+  [[nodiscard]] pybind11::object read(pybind11::handle out, std::chrono::nanoseconds timeout);
+  // view[key], and any other layout of the same bytes.
+  [[nodiscard]] PyView item(pybind11::handle key) const;
+  [[nodiscard]] PyView as_strided(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides,
+                                  std::int64_t offset) const;
   [[nodiscard]] pybind11::object dlpack(pybind11::object stream, pybind11::object max_version,
                                         pybind11::object dl_device, pybind11::object copy);
 
@@ -45,6 +53,8 @@ class PyView {
   [[nodiscard]] pybind11::tuple shape() const;
   [[nodiscard]] pybind11::tuple strides() const;
   [[nodiscard]] std::int64_t size() const;
+  // Of the first dimension; raises TypeError if there is none.
+  [[nodiscard]] std::int64_t length() const;
   [[nodiscard]] Elements elements() const { return content().elements(); }
   [[nodiscard]] Location location() const;
   [[nodiscard]] const std::string& socket() const { return socket_; }
@@ -63,7 +73,7 @@ class PyView {
     std::shared_ptr<void> owner;
   };
   [[nodiscard]] Shared share();
-  [[nodiscard]] Shared share_copy();
+  [[nodiscard]] Shared share_copy(std::chrono::nanoseconds timeout);
 
   pybind11::object lease_;              // null once closed
   std::shared_ptr<std::byte> private_;  // copy-on-write mapping of a sealed tensor, made on first need

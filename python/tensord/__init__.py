@@ -16,8 +16,8 @@ changed in place by whoever attached it with mode "r+", for everybody to see.
 from collections.abc import Mapping as _Mapping
 from pathlib import Path as _Path
 
-from tensord import _core, pickling, waiting
-from tensord._core import Build, Store, View, Writing, __version__, connect
+from tensord import _core, pickling, state_dicts, waiting
+from tensord._core import Build, BuildMany, Store, View, Writing, __version__, connect
 from tensord.errors import (
     AlreadyExistsError,
     ConnectionLostError,
@@ -26,6 +26,7 @@ from tensord.errors import (
     InvalidArgumentError,
     LimitReachedError,
     NotFoundError,
+    OutOfRangeError,
     OutOfSpaceError,
     PermissionDeniedError,
     TimeoutError,
@@ -39,6 +40,7 @@ from tensord.records import Location, Snapshot, StoreStats, TensorInfo
 __all__ = [
     "AlreadyExistsError",
     "Build",
+    "BuildMany",
     "ConnectionLostError",
     "Error",
     "InternalError",
@@ -46,6 +48,7 @@ __all__ = [
     "LimitReachedError",
     "Location",
     "NotFoundError",
+    "OutOfRangeError",
     "OutOfSpaceError",
     "PermissionDeniedError",
     "Snapshot",
@@ -75,11 +78,14 @@ for _pickled, _reduce in ((Store, pickling.reduce_store), (View, pickling.reduce
 for _waits, _twin in ((Store, waiting.wait_for_name), (View, waiting.wait_for_version)):
     setattr(_waits, "wait_async", _twin)
 
+for _added in (state_dicts.put_state_dict, state_dicts.state_dict):
+    setattr(Store, _added.__name__, _added)
+
 # The daemon that came in the same wheel is the one that connect() starts, and no other on PATH.
 _daemon = _Path(__file__).parent / "bin" / "tensord"
 if _daemon.exists():
     _core.set_daemon_path(str(_daemon))
 
-for _class in (Build, Store, View, Writing):
+for _class in (Build, BuildMany, Store, View, Writing):
     _class.__module__ = "tensord"  # what users call them
-del _class, _method, _pickled, _reduce, _twin, _waits
+del _added, _class, _method, _pickled, _reduce, _twin, _waits

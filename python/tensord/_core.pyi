@@ -1,15 +1,15 @@
 """Types of the binding. Classes and functions explain themselves at run time: help(tensord.Store)."""
 
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
-from types import TracebackType
+from types import EllipsisType, TracebackType
 from typing import Any, Literal, SupportsIndex, overload
 
 import numpy as np
 import torch as _torch  # type: ignore[import-not-found, unused-ignore]
 from typing_extensions import Buffer, CapsuleType, Self
 
-from tensord.records import Location, StoreStats, TensorInfo
+from tensord.records import Location, Snapshot, StoreStats, TensorInfo
 
 __version__: str
 
@@ -17,6 +17,8 @@ _Kind = Literal["sealed", "live"]
 _Lifetime = Literal["store", "client"]
 _Mode = Literal["r", "r+"]
 _Shape = SupportsIndex | Sequence[SupportsIndex]
+_DType = str | np.dtype[Any] | type | _torch.dtype
+_Index = SupportsIndex | slice | EllipsisType | None
 
 def connect(socket: str | bytes | PathLike[str] | None = None, start: bool = True) -> Store: ...
 def set_daemon_path(path: str) -> None: ...
@@ -33,6 +35,7 @@ class Store(Mapping[str, View]):
         name: str,
         array: Any,
         *,
+        dtype: _DType | None = None,
         replace: bool = False,
         live: bool = False,
         lifetime: _Lifetime = "store",
@@ -41,12 +44,43 @@ class Store(Mapping[str, View]):
         self,
         name: str,
         shape: _Shape,
-        dtype: str | np.dtype[Any] | type | _torch.dtype,
+        dtype: _DType,
         *,
+        order: Literal["C", "F"] = "C",
+        strides: _Shape | None = None,
         replace: bool = False,
         live: bool = False,
         lifetime: _Lifetime = "store",
     ) -> Build: ...
+    def put_many(
+        self,
+        arrays: Mapping[str, Any],
+        *,
+        dtype: _DType | None = None,
+        overlap: Literal["separate", "keep"] = "separate",
+        replace: bool = False,
+        live: bool = False,
+        lifetime: _Lifetime = "store",
+    ) -> dict[str, View]: ...
+    def build_many(
+        self,
+        specs: Mapping[str, tuple[_Shape, _DType]],
+        *,
+        replace: bool = False,
+        live: bool = False,
+        lifetime: _Lifetime = "store",
+    ) -> BuildMany: ...
+    def attach_many(self, names: Iterable[str], mode: _Mode = "r") -> dict[str, View]: ...
+    def put_state_dict(  # this and the next: added in tensord/__init__.py
+        self,
+        prefix: str,
+        module: _torch.nn.Module | Mapping[str, Any],
+        *,
+        replace: bool = False,
+        live: bool = False,
+        lifetime: _Lifetime = "store",
+    ) -> dict[str, View]: ...
+    def state_dict(self, prefix: str, mode: _Mode = "r") -> dict[str, _torch.Tensor]: ...
     def delete(self, name: str) -> None: ...
     def names(self, prefix: str = "") -> list[str]: ...
     def info(self, name: str) -> TensorInfo: ...
@@ -71,16 +105,23 @@ class View(Buffer):
     def numpy(self) -> np.ndarray[Any, Any]: ...
     def torch(self) -> _torch.Tensor: ...
     @overload
-    def clone(self, torch: Literal[False] = False) -> np.ndarray[Any, Any]: ...
+    def clone(self, torch: Literal[False] = False, *, timeout: float | None = 30.0) -> np.ndarray[Any, Any]: ...
     @overload
-    def clone(self, torch: Literal[True]) -> _torch.Tensor: ...
+    def clone(self, torch: Literal[True], *, timeout: float | None = 30.0) -> _torch.Tensor: ...
     @property
     def version(self) -> int: ...
+    def read(self, out: np.ndarray[Any, Any] | None = None, *, timeout: float | None = 30.0) -> Snapshot: ...
     def wait(self, after: int, *, timeout: float | None = None) -> int: ...
     def wait_async(  # added in tensord/__init__.py
         self, after: int, *, timeout: float | None = None
     ) -> Coroutine[Any, Any, int]: ...
     def writing(self, *, timeout: float | None = None, repair: bool = False) -> Writing: ...
+    def __getitem__(self, key: _Index | tuple[_Index, ...]) -> View: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[View]: ...
+    def __contains__(self, value: object) -> bool: ...
+    def __bool__(self) -> bool: ...
+    def as_strided(self, shape: _Shape, strides: _Shape, offset: int = 0) -> View: ...
     def close(self) -> None: ...
     @property
     def closed(self) -> bool: ...
@@ -107,6 +148,8 @@ class View(Buffer):
     @property
     def location(self) -> Location: ...
     @property
+    def generation(self) -> int: ...
+    @property
     def socket(self) -> str: ...
     @property
     def bytes_copied(self) -> int: ...
@@ -124,7 +167,6 @@ class View(Buffer):
         copy: bool | None = None,
     ) -> CapsuleType: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
-    def __buffer__(self, flags: int, /) -> memoryview: ...
     def __reduce__(self) -> tuple[Any, ...]: ...  # added in tensord/__init__.py
 
 class Writing:
@@ -142,6 +184,12 @@ class WaitStop:
 
 class Build:
     def __enter__(self) -> View: ...
+    def __exit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+class BuildMany:
+    def __enter__(self) -> dict[str, View]: ...
     def __exit__(
         self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None: ...

@@ -15,6 +15,7 @@ __all__ = [
     "InvalidArgumentError",
     "LimitReachedError",
     "NotFoundError",
+    "OutOfRangeError",
     "OutOfSpaceError",
     "PermissionDeniedError",
     "TimeoutError",
@@ -53,6 +54,10 @@ class InvalidArgumentError(Error, ValueError):
     """A bad name, shape, layout or mode, or a view that is closed."""
 
 
+class OutOfRangeError(InvalidArgumentError, IndexError):
+    """An index that the shape of the view does not have."""
+
+
 class UnsupportedTypeError(Error, TypeError):
     """A dtype or an object that tensord does not hold."""
 
@@ -69,8 +74,8 @@ class LimitReachedError(Error):
     """A limit other than space: connections, dimensions."""
 
 
-class WouldCopyError(Error, BufferError):
-    """Only a copy could do it, and no copy was asked for."""
+class WouldCopyError(Error, BufferError, ValueError):
+    """Only a copy could do it, and no copy was asked for. BufferError is DLPack's word for it, ValueError NumPy's."""
 
 
 class TimeoutError(Error, builtins.TimeoutError):

@@ -45,18 +45,26 @@ def _store_at(socket: str | None, start: bool) -> Store:
 def reduce_view(view: View) -> tuple[Any, ...]:
     """Raises InvalidArgumentError for a view that is closed, or not published yet."""
     name, location = view.name, view.location
-    return attach_again, (os.path.abspath(view.socket), name, view.mode, tuple(location), view.dtype, view.shape)
+    place = (os.path.abspath(view.socket), name, view.mode, view.generation, tuple(location))
+    return attach_again, (*place, view.shape, view.strides)
 
 
-def attach_again(socket: str, name: str, mode: Any, location: Any, dtype: str, shape: Any) -> View:
+def attach_again(
+    socket: str, name: str, mode: Any, generation: int, location: Any, shape: Any, strides: Any
+) -> View:
     view = with_store(socket, lambda store: store.attach(name, mode))
-    if (view.location, view.dtype, view.shape) != (Location(*location), dtype, shape):
+    there, here = Location(*location), view.location
+    # The inode as well, for a daemon that was started anew counts anew.
+    if (view.generation, here.segment, here.inode) != (generation, there.segment, there.inode):
         view.close()
         raise NotFoundError(
             f"'{name}' was replaced after this view of it was pickled: attach('{name}') gives the new tensor; "
             "to send the old one, keep its name until it has arrived"
         )
-    return view
+    if (here, view.shape, view.strides) == (there, shape, strides):
+        return view
+    with view:  # a sub-view was sent
+        return view.as_strided(shape, strides, (there.offset - here.offset) // view.itemsize)
 
 
 def reduce_store(store: Store) -> tuple[Any, ...]:

@@ -41,8 +41,8 @@ class TensorDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
                     f"a TensorDataset is made of views, not of {type(view).__name__}: "
                     "store.put(name, tensor) gives one"
                 )
-        shapes = {view.name: view.shape for view in views}
-        if any(not shape for shape in shapes.values()) or len({shape[0] for shape in shapes.values()}) > 1:
+        shapes = [(view.name, view.shape) for view in views]  # parts of a tensor have one name
+        if any(not shape for _, shape in shapes) or len({shape[0] for _, shape in shapes}) > 1:
             raise InvalidArgumentError(f"the first dimensions of all views must be equal; shapes are {shapes}")
         self._views = tuple(views)
         self.tensors = tuple(view.torch() for view in views)

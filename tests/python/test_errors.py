@@ -12,6 +12,7 @@ NATURES = {
     tensord.OutOfSpaceError: MemoryError,
     tensord.PermissionDeniedError: PermissionError,
     tensord.InvalidArgumentError: ValueError,
+    tensord.OutOfRangeError: IndexError,
     tensord.UnsupportedTypeError: TypeError,
     tensord.ConnectionLostError: ConnectionError,
     tensord.VersionMismatchError: Exception,

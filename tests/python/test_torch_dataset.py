@@ -59,13 +59,22 @@ def test_a_dataset_outlives_views_and_names(store, views):
     assert dataset[19][0].tolist() == [57, 58, 59]
 
 
+def test_parts_of_views_make_a_dataset(store, views):
+    train = TensorDataset(*(view[5:] for view in views))
+    assert len(train) == 15 and [part.tolist() for part in train[0]] == [view.torch()[5].tolist() for view in views]
+    arrived = pickle.loads(pickle.dumps(train))
+    assert len(arrived) == 15 and [part.tolist() for part in arrived[14]] == [part.tolist() for part in train[14]]
+
+
 def test_what_cannot_be_a_dataset_is_refused(store, views):
     with pytest.raises(tensord.InvalidArgumentError, match="at least one"):
         TensorDataset()
-    with pytest.raises(tensord.InvalidArgumentError, match=r"first dimensions.*'short': \(19,\)"):
+    with pytest.raises(tensord.InvalidArgumentError, match=r"first dimensions.*'short', \(19,\)"):
         TensorDataset(views[0], store.put("short", np.zeros(19)))
     with pytest.raises(tensord.InvalidArgumentError, match="first dimensions"):
         TensorDataset(store.put("scalar", 1.0))
+    with pytest.raises(tensord.InvalidArgumentError, match="first dimensions"):
+        TensorDataset(views[0][:5], views[0])
     with pytest.raises(tensord.InvalidArgumentError, match="not of Tensor: store.put"):
         TensorDataset(torch.zeros(3))
     store.put("live", np.zeros(20), live=True)
