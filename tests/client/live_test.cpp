@@ -69,6 +69,14 @@ TEST_CASE("read fills elements of the tensor's own type, and as many as it has",
   std::vector<std::int32_t> others(3);
   CHECK_THROWS_WITH(sealed.read(std::span(others)), contains_text("holds float32, not int32"));
 
+  // Of any layout, in C order.
+  const std::vector<float> columns{1, 4, 2, 5, 3, 6};
+  const std::int64_t shape[] = {2, 3}, strides[] = {1, 2};
+  const View turned = store.put("l/turned", Array{kFloat32, shape, strides, columns.data()});
+  std::vector<float> rows(6);
+  CHECK(turned.read(std::span(rows)) == 0);
+  CHECK(rows == std::vector<float>{1, 2, 3, 4, 5, 6});
+
   const View live = put_live(store, "l/x");
   std::vector<std::int32_t> copy(kLength);
   {

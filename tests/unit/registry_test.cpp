@@ -205,6 +205,42 @@ TEST_CASE("drafts can be published and aborted by their builder only, once", "[r
   CHECK(fixture.registry.abort(alice->id, slot, word).failure().code == Errc::kNotFound);
 }
 
+TEST_CASE("whoever looks for a name that is not there is told who is building it", "[registry][waiting]") {
+  Fixture fixture;
+  const auto alice = fixture.join(kAlice);
+  const auto bob = fixture.join(kRoot);
+  const auto said = [&](bool after_waiting) {
+    return fixture.registry.find("a/x", after_waiting).failure().text;
+  };
+  CHECK_THAT(said(false), !contains_text("building"));
+  CHECK_THAT(said(true), contains_text("and nobody is building one"));
+  const SlotIndex first = fixture.begin(alice->id, Fixture::wanted("a/x")).value();
+  CHECK_THAT(said(false), contains_text("pid 1 is building one"));
+  const SlotIndex second = fixture.begin(bob->id, Fixture::wanted("a/x")).value();
+  CHECK(fixture.registry.figures().building == 2);
+  REQUIRE(fixture.registry.abort(alice->id, first, fixture.registry.word(first)));
+  CHECK_THAT(said(true), contains_text("pid 3 is building one"));
+  fixture.registry.remove_client(bob->id);
+  CHECK_THAT(said(true), contains_text("and nobody is building one"));
+  CHECK(fixture.registry.figures().building == 0);
+  CHECK(fixture.state(second) == SlotState::kFree);
+}
+
+TEST_CASE("each publication moves the word of its name, when the name can be found", "[registry][waiting]") {
+  Fixture fixture;
+  const auto alice = fixture.join(kAlice);
+  const auto& word = fixture.reader.name_event(shm::name_hash("a/x", fixture.reader.hash_seed()));
+  const auto before = word.load();
+  NewTensor wanted = Fixture::wanted("a/x");
+  wanted.replace = true;
+  const SlotIndex draft = fixture.begin(alice->id, wanted).value();
+  CHECK(word.load() == before);
+  REQUIRE(fixture.registry.publish(alice->id, draft, fixture.registry.word(draft)));
+  CHECK(word.load() == before + 1);
+  fixture.publish(alice->id, wanted);
+  CHECK(word.load() == before + 2);
+}
+
 TEST_CASE("a namespace belongs to whoever made it", "[registry][namespaces]") {
   Fixture fixture(0640);
   const auto alice = fixture.join(kAlice);
