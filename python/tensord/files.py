@@ -30,6 +30,7 @@ import numpy as np
 
 from tensord._core import Store, View
 from tensord.errors import InvalidArgumentError, NotFoundError, UnsupportedTypeError
+from tensord.state_dicts import as_torch
 
 __all__ = ["load", "save"]
 
@@ -46,6 +47,7 @@ class _Incoming(NamedTuple):
     shape: tuple[int, ...]
     dtype: Any
     fill: Callable[[View], Iterator[int]]
+    tensor: Any = None  #: the torch tensor itself, if the file is one of torch's
 
 
 # ---- the two functions ---------------------------------------------------------------------------
@@ -65,24 +67,33 @@ def load(
     prefix   the name for a `.npy`; otherwise names are ``prefix/key``, or the keys if it is empty.
     replace, live  as in ``store.put``.
 
-    Nothing is published before everything was read: a file that is cut short leaves nothing behind.
+    All are published together, once everything was read: a file that is cut short leaves nothing behind.
+    Tensors of a `.pt` that share memory, tied weights, share it in the store.
     Raises InvalidArgumentError (not such a file), UnsupportedTypeError (a dtype that tensord does not
     hold), AlreadyExistsError, OutOfSpaceError, ImportError (a library is missing), OSError.
     """
     path = Path(path)
-    with contextlib.ExitStack() as published, _reader(path)(path) as incoming:
-        views = []
-        for tensor in incoming:
-            name = "/".join(part for part in (prefix, tensor.key) if part)
-            build = store.build(name, tensor.shape, tensor.dtype, replace=replace, live=live)
-            views.append((name, published.enter_context(build), tensor))
-        done, total = 0, sum(view.nbytes for _, view, _ in views)
-        for name, view, tensor in views:
-            _tell(progress, name, done, total)
-            for size_bytes in tensor.fill(view):
-                done += size_bytes
+    with _reader(path)(path) as incoming:
+        named = {"/".join(part for part in (prefix, tensor.key) if part): tensor for tensor in incoming}
+        if _share_memory(incoming):
+            tensors = {name: tensor.tensor for name, tensor in named.items()}
+            _tell_all(store.put_many(tensors, overlap="keep", replace=replace, live=live), progress)
+            return list(named)
+        specs = {name: (tensor.shape, tensor.dtype) for name, tensor in named.items()}
+        with store.build_many(specs, replace=replace, live=live) as views:
+            done, total = 0, sum(view.nbytes for view in views.values())
+            for name, view in views.items():
                 _tell(progress, name, done, total)
-        return [name for name, _, _ in views]
+                for size_bytes in named[name].fill(view):
+                    done += size_bytes
+                    _tell(progress, name, done, total)
+        return list(named)
+
+
+def _share_memory(incoming: Sequence[_Incoming]) -> bool:
+    tensors = [each.tensor for each in incoming if each.tensor is not None and each.tensor.nbytes]
+    places = [tensor.untyped_storage().data_ptr() for tensor in tensors]
+    return len(set(places)) < len(places)
 
 
 def save(
@@ -399,7 +410,7 @@ def _read_torch(path: Path) -> Iterator[list[_Incoming]]:
                 target[index].copy_(tensor.detach()[index])
                 yield target[index].nbytes
 
-        return _Incoming(key, tuple(tensor.shape), tensor.dtype, fill)
+        return _Incoming(key, tuple(tensor.shape), tensor.dtype, fill, tensor)
 
     yield [incoming(key, tensor) for key, tensor in content.items()]
 
@@ -407,7 +418,8 @@ def _read_torch(path: Path) -> Iterator[list[_Incoming]]:
 def _write_torch(path: Path, views: dict[str, View], progress: Progress | None) -> None:
     import torch
 
-    tensors = {key: view.clone(torch=True) if view.kind == "live" else view.torch() for key, view in views.items()}
+    sealed = as_torch({key: view for key, view in views.items() if view.kind == "sealed"})
+    tensors = {key: sealed[key] if key in sealed else view.clone(torch=True) for key, view in views.items()}
     torch.save(tensors, path)
     _tell_all(views, progress)
 

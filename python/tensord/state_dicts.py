@@ -56,7 +56,7 @@ def state_dict(store: Store, prefix: str, mode: Literal["r", "r+"] = "r") -> dic
     if not names:
         raise NotFoundError(f"there is no tensor below '{below}'" if prefix else "the store is empty")
     views = store.attach_many(names, mode)
-    return {name[len(below) :]: tensor for name, tensor in _as_torch(views).items()}
+    return {name[len(below) :]: tensor for name, tensor in as_torch(views).items()}
 
 
 def _join(prefix: str, key: str) -> str:
@@ -98,7 +98,7 @@ def _extent(view: View) -> range:
     return range(first, first + (steps + 1) * view.itemsize)
 
 
-def _as_torch(views: dict[str, View]) -> dict[str, Any]:
+def as_torch(views: dict[str, View]) -> dict[str, Any]:
     """Each view as a tensor. Those whose elements lie within another's are made of the other's memory.
 
     Otherwise each view of a sealed tensor would have a private mapping of its own: what is written to
