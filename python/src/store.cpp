@@ -69,13 +69,9 @@ PyView get_item(const Store& store, std::string_view name) {
   return PyView(std::move(view), store.socket());
 }
 
-PutOptions put_options(bool replace, bool live, py::handle lifetime) {
-  return {replace, live ? Kind::kLive : Kind::kSealed, read_lifetime(lifetime)};
-}
-
 PyView put(const Store& store, std::string_view name, py::handle array, py::handle dtype, bool replace,
            bool live, py::handle lifetime) {
-  const PutOptions options = put_options(replace, live, lifetime);
+  const PutOptions options = read_put_options(replace, live, lifetime);
   const Source source = read_source(array);
   const std::optional<DType> wanted =
       dtype.is_none() ? std::nullopt : std::optional(dtype_from_object(dtype));
@@ -109,7 +105,7 @@ std::vector<std::int64_t> strides_of_order(std::span<const std::int64_t> shape, 
 
 PyBuild build(const Store& store, std::string_view name, py::handle shape, py::handle dtype, py::handle order,
               py::handle strides, bool replace, bool live, py::handle lifetime) {
-  const PutOptions options = put_options(replace, live, lifetime);
+  const PutOptions options = read_put_options(replace, live, lifetime);
   const std::vector<std::int64_t> lengths = read_shape(shape);
   const DType element = dtype_from_object(dtype);
   std::vector<std::int64_t> steps = strides_of_order(lengths, order);
