@@ -1,6 +1,7 @@
 // Several tensors at once: published together or not at all, seen at one moment, sharing what they shared.
 #include <csignal>
 #include <cstdint>
+#include <cstring>
 #include <numeric>
 #include <string>
 #include <string_view>
@@ -396,4 +397,34 @@ TEST_CASE("an array that overlaps and cannot lie in the store as it is is refuse
   // Alone, or apart, they are put as put() does.
   CHECK(store.put_many(reversed, {})[1].as<float>()[0] == 1.0f);
   CHECK(store.put_many(std::span(expanded).last(1), {}, Overlap::kKeep)[0].as<float>()[9] == 1.0f);
+}
+
+TEST_CASE("elements that are aligned in memory are aligned in the room that they share", "[many][shared]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  alignas(16) std::byte memory[64] = {};
+  const float value = 2.5f;
+  std::memcpy(memory + 12, &value, sizeof value);
+  // The lowest array begins at an odd address, so the room begins before it.
+  const std::vector<std::int64_t> bytes{40}, floats{4};
+  const std::vector<PutItem> items = {{"m/bytes", {kUInt8, bytes, {}, memory + 3}},
+                                      {"m/floats", {kFloat32, floats, {}, memory + 4}}};
+  for (const Kind kind : {Kind::kSealed, Kind::kLive}) {
+    const std::vector<View> views = store.put_many(items, {.replace = true, .kind = kind}, Overlap::kKeep);
+    CHECK(reinterpret_cast<std::uintptr_t>(views[1].data()) % alignof(float) == 0);
+    CHECK(views[1].data() == views[0].data() + 1);
+    CHECK(views[1].as<float>()[2] == value);
+    CHECK(std::memcmp(views[0].data(), memory + 3, 40) == 0);
+  }
+}
+
+TEST_CASE("tensors of two namespaces share no memory", "[many][shared]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  const std::vector<float> values(10, 1.0f);
+  const std::vector<std::int64_t> shape{10};
+  const std::vector<PutItem> items = {{"a/x", array_of(values, shape)}, {"b/x", array_of(values, shape)}};
+  CHECK_THROWS_WITH(store.put_many(items, {}, Overlap::kKeep), contains_text("one namespace"));
+  CHECK(nothing_left(store));
+  CHECK(store.put_many(items).size() == 2);
 }

@@ -58,7 +58,7 @@ struct PutItem {
 // What put_many() does with arrays that overlap in memory, as tied weights do.
 enum class Overlap : std::uint8_t {
   kSeparate = 0,  // each gets a copy of its own
-  kKeep = 1,      // they share memory in the store, too, with the strides that they have
+  kKeep = 1,      // they share memory in the store, too, with the strides that they have; in one namespace
 };
 
 // One tensor as the catalog lists it.
