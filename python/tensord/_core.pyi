@@ -191,5 +191,5 @@ class Build:
 class BuildMany:
     def __enter__(self) -> dict[str, View]: ...
     def __exit__(
-        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...

@@ -17,8 +17,11 @@ from tensord.errors import InvalidArgumentError, NotFoundError, UnsupportedTypeE
 __all__ = ["put_state_dict", "state_dict"]
 
 
+# These two are methods of Store: tensord/__init__.py hangs them there.
+
+
 def put_state_dict(
-    store: Store,
+    self: Store,
     prefix: str,
     module: Any,
     *,
@@ -36,10 +39,10 @@ def put_state_dict(
     Raises as put_many(); UnsupportedTypeError for an entry that is no tensor.
     """
     named = {_join(prefix, key): _checked(key, tensor) for key, tensor in _entries(module)}
-    return store.put_many(named, overlap="keep", replace=replace, live=live, lifetime=lifetime)
+    return self.put_many(named, overlap="keep", replace=replace, live=live, lifetime=lifetime)
 
 
-def state_dict(store: Store, prefix: str, mode: Literal["r", "r+"] = "r") -> dict[str, Any]:
+def state_dict(self: Store, prefix: str, mode: Literal["r", "r+"] = "r") -> dict[str, Any]:
     """The tensors below a prefix as a dict of torch tensors by key, without a copy, all of one moment.
 
     For ``module.load_state_dict(store.state_dict(prefix), assign=True)``. Keys are sorted: the store keeps
@@ -52,10 +55,10 @@ def state_dict(store: Store, prefix: str, mode: Literal["r", "r+"] = "r") -> dic
     Raises NotFoundError (nothing is there), WouldCopyError (a live set with mode "r"), PermissionDeniedError.
     """
     below = _join(prefix, "")
-    names = store.names(below)
+    names = self.names(below)
     if not names:
         raise NotFoundError(f"there is no tensor below '{below}'" if prefix else "the store is empty")
-    views = store.attach_many(names, mode)
+    views = self.attach_many(names, mode)
     return {name[len(below) :]: tensor for name, tensor in as_torch(views).items()}
 
 
