@@ -150,7 +150,7 @@ def test_impossible_shapes_are_refused(store, shape, error, text):
     assert isinstance(caught.value, tensord.Error)
 
 
-@pytest.mark.parametrize("dtype", ["O", "U4", "no such", object, ">f4", "M8[s]", torch.float8_e4m3fn, 7], ids=repr)
+@pytest.mark.parametrize("dtype", ["O", "U4", "no such", object, ">f4", "M8[s]", torch.bits8, 7], ids=repr)
 def test_impossible_dtypes_are_refused(store, dtype):
     with pytest.raises(tensord.UnsupportedTypeError, match="tensord does not hold"):
         store.build("made", 3, dtype)

@@ -82,17 +82,15 @@ void copy_item(std::byte* to, const std::byte* from) {
   std::memcpy(to, from, kSize);
 }
 
-// The same item `count` times, one after the other.
+// The same item `count` times, one after the other: by cache lines, that the compiler keeps in registers.
 template <std::size_t kSize>
 void repeat_item(std::byte* to, const std::byte* from, std::int64_t count) {
-  constexpr std::int64_t kItem = kSize;
-  constexpr std::int64_t kStride = 4096;  // what is copied from stays in the nearest cache
-  copy_item<kSize>(to, from);
-  for (std::int64_t done = kItem, all = count * kItem; done < all;) {
-    const std::int64_t next = std::min({done, all - done, kStride});
-    std::memcpy(to + done, to, static_cast<std::size_t>(next));
-    done += next;
-  }
+  constexpr std::size_t kLine = 64;
+  std::byte line[kLine];
+  for (std::size_t i = 0; i < kLine; i += kSize) copy_item<kSize>(line + i, from);
+  std::size_t left = static_cast<std::size_t>(count) * kSize;
+  for (; left >= kLine; left -= kLine, to += kLine) std::memcpy(to, line, kLine);
+  std::memcpy(to, line, left);
 }
 
 template <std::size_t kSize>
