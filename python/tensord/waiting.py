@@ -24,24 +24,26 @@ _under_way: set[tuple[threading.Thread, WaitStop]] = set()
 _PATIENCE_S = 1.0
 
 
-async def wait_for_name(store: Store, name: str, *, timeout: float | None = None, mode: Literal["r", "r+"] = "r") -> View:
+async def wait_for_name(
+    self: Store, name: str, *, timeout: float | None = None, mode: Literal["r", "r+"] = "r"
+) -> View:
     """As wait(), for `await`: attaches to a tensor as soon as somebody has published one of that name.
 
     timeout in seconds; None: no limit. Raises what wait() raises; its TimeoutError says who has not acted, which
     asyncio.timeout() cannot. Any number of these may be under way; each sleeps on a thread of its own, which
     ends within a fifth of a second after the task is cancelled.
     """
-    return await _beside_the_loop(lambda: store.wait(name, timeout=timeout, mode=mode))
+    return await _beside_the_loop(lambda: self.wait(name, timeout=timeout, mode=mode))
 
 
-async def wait_for_version(view: View, after: int, *, timeout: float | None = None) -> int:
+async def wait_for_version(self: View, after: int, *, timeout: float | None = None) -> int:
     """As wait(), for `await`: the number of a whole version other than `after`.
 
     timeout in seconds; None: no limit. Raises what wait() raises; its TimeoutError says who has not acted, which
     asyncio.timeout() cannot. Any number of these may be under way; each sleeps on a thread of its own, which
     ends within a fifth of a second after the task is cancelled.
     """
-    return await _beside_the_loop(lambda: view.wait(after, timeout=timeout))
+    return await _beside_the_loop(lambda: self.wait(after, timeout=timeout))
 
 
 async def _beside_the_loop(wait: Callable[[], _T]) -> _T:
