@@ -55,7 +55,9 @@ def test_torch_tensors_become_what_to_gives(store, given_dtype, to):
 
 @ordinary
 @given(
-    array=hnp.arrays(st.sampled_from(["i2", "f4", "f8"]), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)),
+    array=hnp.arrays(
+        st.sampled_from(["i2", "f4", "f8"]), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+    ),
     to=st.sampled_from(["float32", "float64", "int8", "complex64"]),
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

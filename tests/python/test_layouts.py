@@ -15,9 +15,9 @@ import tensord
 
 # Widths of 1, 2, 4, 8 and 16 bytes, and types whose NaNs have payloads.
 DTYPES = [
-    np.dtype(name)
-    for name in ("bool", "int8", "uint16", "int32", "float16", "float32", "float64", "complex64", "complex128")
-] + [np.dtype(ml_dtypes.bfloat16), np.dtype(ml_dtypes.float8_e4m3fn), np.dtype(ml_dtypes.float8_e5m2)]
+    *map(np.dtype, ["bool", "int8", "uint16", "int32", "float16", "float32", "float64", "complex64", "complex128"]),
+    *map(np.dtype, [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]),
+]
 
 few = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 fewer = settings(few, max_examples=15)
@@ -31,7 +31,7 @@ def random_elements(dtype, count, seed):
 
 @st.composite
 def arrays(draw, dtypes=DTYPES, max_dims=5):
-    """Arrays of any layout that NumPy makes of one block: permuted, sliced, reversed, broadcast, or none of it."""
+    """Any layout that NumPy makes of one block: permuted, sliced, reversed, broadcast, or none of it."""
     dtype = draw(st.sampled_from(dtypes))
     shape = draw(st.lists(st.integers(0, 4), max_size=max_dims))
     steps = draw(st.lists(st.sampled_from([1, 1, 1, 2, 3, -1, -2]), min_size=len(shape), max_size=len(shape)))
@@ -43,8 +43,8 @@ def arrays(draw, dtypes=DTYPES, max_dims=5):
     for dim in range(array.ndim):
         if array.shape[dim] and draw(st.integers(0, 9)) == 0:
             array = np.broadcast_to(array[(slice(None),) * dim + (slice(0, 1),)], array.shape)
-    # as_strided knows NumPy's own dtypes only.
-    if array.dtype.isbuiltin == 1 and draw(st.integers(0, 9)) == 0:  # the stride of one element is never taken, so it may be anything
+    # The stride of one element is never taken, so it may be anything. (as_strided knows NumPy's own dtypes only.)
+    if array.dtype.isbuiltin == 1 and draw(st.integers(0, 9)) == 0:
         odd = tuple(
             draw(st.sampled_from([0, -1, 1, 3, 1 << 40])) * dtype.itemsize if length == 1 else stride
             for length, stride in zip(array.shape, array.strides, strict=True)
@@ -289,7 +289,8 @@ def test_what_a_view_does_not_have_is_an_index_error(store, key, text):
 )
 def test_what_only_a_copy_could_give_names_both_ways_out(store, key, text):
     view = store.put("a", np.zeros((3, 4)))
-    with pytest.raises(tensord.WouldCopyError, match=text + r".*view\.numpy\(\)\[\.\.\.\].*view\.clone\(\)\[\.\.\.\]"):
+    ways_out = r".*view\.numpy\(\)\[\.\.\.\].*view\.clone\(\)\[\.\.\.\]"
+    with pytest.raises(tensord.WouldCopyError, match=text + ways_out):
         view[key]
 
 
