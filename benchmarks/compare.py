@@ -32,7 +32,7 @@ from typing import Any
 from machine import human_time, machine, print_machine
 from peers import environments, report
 from peers.catalogue import ENTRIES
-from peers.questions import MIB, Question, questions
+from peers.questions import METHODS, MIB, Question, questions
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -323,22 +323,26 @@ def start_all(keys: Sequence[str], build: Path | None, environments_root: Path, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--build", type=Path, help="a build with TENSORD_BUILD_PYTHON; default: the installed tensord")
+    parser.add_argument("--build", type=Path, help="a build with TENSORD_BUILD_PYTHON; default: the installed one")
     parser.add_argument("--environments", type=Path, default=ROOT / "build" / "peers", metavar="FOLDER")
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "peers" / "results.json", metavar="FILE")
     parser.add_argument("--only", metavar="PEER,...", help="of " + ", ".join(ENTRIES))
+    parser.add_argument("--ask", metavar="QUESTION,...", help="of " + ", ".join(METHODS))
     parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--tensors", type=int, default=10_000, help="how many are held at once")
     parser.add_argument("--largest", type=int, default=64, metavar="MIB", help="the size of the large tensors")
-    parser.add_argument("--into", type=Path, metavar="DOCUMENT", help="run nothing; put the tables of the last run there")
+    parser.add_argument("--operations", type=int, default=10_000, help="how many at most in one round")
+    parser.add_argument("--into", type=Path, metavar="DOCUMENT", help="only put the tables of the last run there")
     chosen = parser.parse_args()
     if chosen.into:
         report.replace(chosen.into, json.loads(chosen.results.read_text()))
         return
     keys = chosen.only.split(",") if chosen.only else list(ENTRIES)
-    unknown = [key for key in keys if key not in ENTRIES]
-    if unknown:
-        parser.error(f"no such peer: {', '.join(unknown)}; there are {', '.join(ENTRIES)}")
+    methods = chosen.ask.split(",") if chosen.ask else METHODS
+    for what, wanted, known in (("peer", keys, list(ENTRIES)), ("question", methods, METHODS)):
+        unknown = [one for one in wanted if one not in known]
+        if unknown:
+            parser.error(f"no such {what}: {', '.join(unknown)}; there are {', '.join(known)}")
     build = chosen.build.resolve() if chosen.build else None
     if build and not (build / "daemon" / "tensord").exists():
         sys.exit(f"benchmarks/compare.py: {build} has no daemon; `make bench-peers` builds it")
@@ -352,10 +356,10 @@ def main() -> None:
     titles = {key: peer["title"] for key, peer in peers.items()}
     comparisons = []
     try:
-        for question in questions(chosen.rounds, chosen.tensors, chosen.largest * MIB):
-            able = {
-                key: peer for key, peer in running.items() if question.method in (peers[key]["questions"] or [question.method])
-            }
+        for question in questions(chosen.rounds, chosen.tensors, chosen.largest * MIB, chosen.operations):
+            if question.method not in methods:
+                continue
+            able = {key: running[key] for key in running if question.method in (peers[key]["questions"] or METHODS)}
             for comparison in comparisons_of(question, ask_all(question, able)):
                 print_comparison(comparison, titles)
                 comparisons.append(comparison)

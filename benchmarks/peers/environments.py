@@ -36,17 +36,21 @@ def run(*command: str) -> None:
         raise Unavailable(f"not installed: {errors[0]}"[:300])
 
 
+def made_from(name: str) -> str:
+    """What an environment bears the mark of that is up to date."""
+    return hashlib.sha256((REQUIREMENTS / f"{name}.txt").read_bytes() + PYTHON.encode()).hexdigest()
+
+
 def python_of(name: str, root: Path) -> Path:
     """The interpreter of that environment, which is made if need be. Raises Unavailable."""
-    requirements = REQUIREMENTS / f"{name}.txt"
-    wanted = hashlib.sha256(requirements.read_bytes() + PYTHON.encode()).hexdigest()
     folder = root / name
-    python, stamp = folder / "bin" / "python", folder / "requirements.sha256"
-    if stamp.exists() and stamp.read_text() == wanted:
+    python, stamp = folder / "bin" / "python", folder / "made-from"
+    if stamp.exists() and stamp.read_text() == made_from(name):
         return python
     print(f"installing {name} into {folder}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
     run(interpreter(), "-m", "venv", str(folder))
-    run(str(python), "-m", "pip", "--disable-pip-version-check", "install", "--requirement", str(requirements))
-    stamp.write_text(wanted)
+    requirements = str(REQUIREMENTS / f"{name}.txt")
+    run(str(python), "-m", "pip", "--disable-pip-version-check", "install", "--requirement", requirements)
+    stamp.write_text(made_from(name))
     return python

@@ -17,7 +17,7 @@ from typing import Any
 
 from peers import catalogue
 from peers.peer import PATIENCE_S, Peer
-from peers.worker import UNTIMED, Slate, work
+from peers.worker import UNTIMED, Turns, work
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -87,7 +87,7 @@ class Host:
     def __init__(self, key: str, place: Path, prefix: str) -> None:
         self.key, self.place, self.prefix = key, place, prefix
         self.kind: type[Peer] = catalogue.peer_class(key)
-        Slate.make(place)
+        Turns.make(place)
         self.stop_service = self.kind.serve(place, prefix)
         self.producer = Remote("producer", key, place, prefix)
         self.consumer = self.new_consumer("main")

@@ -25,8 +25,8 @@ class Iceoryx2(Peer):
     title = "iceoryx2"
     settings = (
         "one service for each question and size, made beforehand; slices of float, published with safe overflow to "
-        "one reader, up to 64 ahead; a sleeping reader is woken by an event service, one that expects a sample at once "
-        "polls; it has no names: each attach receives what was sent for it"
+        "one reader, up to 64 ahead; a sleeping reader is woken by an event service, one that expects a sample "
+        "at once polls; it has no names: each attach receives what was sent for it"
     )
 
     @staticmethod

@@ -5,6 +5,8 @@ from typing import Any
 
 KIB, MIB = 1 << 10, 1 << 20
 
+METHODS = ("attach", "attach_torch", "put", "handoff", "fresh", "hold")
+
 
 @dataclass(frozen=True)
 class Question:
@@ -29,8 +31,8 @@ def human_bytes(size_bytes: int) -> str:
     return f"{size_bytes // MIB} MiB" if size_bytes >= MIB else f"{size_bytes // KIB} KiB"
 
 
-def questions(rounds: int, tensors: int, largest: int) -> list[Question]:
-    """The whole list; `largest` is the size of the large tensors. Fewer and smaller ones are for trying out."""
+def questions(rounds: int, tensors: int, largest: int, most_operations: int) -> list[Question]:
+    """The whole list; `largest` is the size of the large tensors, in bytes. Less of everything is for trying out."""
     sizes = [4 * KIB, 1 * MIB, largest]
     few = max(1, rounds // 3)
     asked = [
@@ -39,7 +41,7 @@ def questions(rounds: int, tensors: int, largest: int) -> list[Question]:
             f"attach, ndarray, drop: {human_bytes(size)}",
             {"size_bytes": size},
             rounds,
-            most_operations=10_000,
+            most_operations=min(10_000, most_operations),
         )
         for size in sizes
     ]
@@ -49,7 +51,7 @@ def questions(rounds: int, tensors: int, largest: int) -> list[Question]:
             "attach, torch.Tensor, drop: 4 KiB",
             {"size_bytes": 4 * KIB},
             rounds,
-            most_operations=10_000,
+            most_operations=min(10_000, most_operations),
         )
     )
     asked += [
@@ -62,7 +64,7 @@ def questions(rounds: int, tensors: int, largest: int) -> list[Question]:
             most_operations=operations,
             warm_up=(operations, -(-12 // operations)),
         )
-        for size, operations in zip(sizes, (200, 10, 1), strict=True)
+        for size, operations in zip(sizes, (min(200, most_operations), min(10, most_operations), 1), strict=True)
     ]
     asked.append(
         Question(
@@ -70,8 +72,8 @@ def questions(rounds: int, tensors: int, largest: int) -> list[Question]:
             "put of 4 KiB after a pause of 2 ms",
             {"size_bytes": 4 * KIB, "pause_s": 0.002},
             rounds,
-            most_operations=10,
-            warm_up=(10, 1),
+            most_operations=min(10, most_operations),
+            warm_up=(min(10, most_operations), 1),
         )
     )
     asked += [
@@ -81,8 +83,8 @@ def questions(rounds: int, tensors: int, largest: int) -> list[Question]:
             {"size_bytes": MIB, "pause_s": pause_s},
             rounds,
             round_s=0.05,
-            most_operations=20,
-            warm_up=(20, 2),
+            most_operations=min(20, most_operations),
+            warm_up=(min(20, most_operations), 2),
         )
         for how, pause_s in (("after a pause of 2 ms", 0.002), ("one at once after the other", 0))
     ]

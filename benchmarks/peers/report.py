@@ -61,7 +61,7 @@ def markdown(results: Json) -> str:
         *(f"{line}  " for line in describe(facts)),
         f"Begun {facts['began']}; load 1 minute before the end: {facts['load_after']:.1f}.",
         "",
-        "A cell is the ratio to tensord in the same round, then the time of one operation: median (5th to 95th percentile).",
+        "A cell: the ratio to tensord in the same round, and the time of one operation: median (p5 - p95).",
     ]
     notes: list[str] = []
     for heading, methods in TABLES:

@@ -65,8 +65,8 @@ class Arrays(Peer):
 class Blobs(Arrays):
     title = "Vineyard, blobs"
     settings = (
-        "create_blob, copy, seal and get_blob: neither names nor dtypes; each reader is told the blob's number once, "
-        "through a multiprocessing.Pipe"
+        "create_blob, copy, seal and get_blob: neither names nor dtypes; each reader is told the blob's number "
+        "once, through a multiprocessing.Pipe"
     )
 
     def connect(self) -> None:

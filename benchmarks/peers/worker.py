@@ -8,6 +8,7 @@ import gc
 import mmap
 import os
 import resource
+import select
 import time
 import traceback
 import warnings
@@ -45,29 +46,52 @@ def no_collections() -> Iterator[None]:
         gc.enable()
 
 
-class Slate:
-    """A page of which producer and consumer see each other's progress, without any peer's help and without
-    sleeping: [0] the consumer waits for hand-off n, [1] it has read n, [2] when."""
+class Turns:
+    """How producer and consumer take turns, without any peer's help and without taking time from it.
 
-    def __init__(self, place: Path) -> None:
-        with open(place / "slate", "r+b") as file:
-            self.words = np.frombuffer(mmap.mmap(file.fileno(), mmap.PAGESIZE), np.int64)
+    go(): the producer lets the consumer, which polls meanwhile, begin to wait for a tensor. done(): the
+    consumer has read it; the producer has slept until then, so that a core is free for the peer's daemon.
+    """
+
+    GO, READ_AT_NS = 0, 1
 
     @staticmethod
     def make(place: Path) -> None:
         (place / "slate").write_bytes(bytes(mmap.PAGESIZE))
+        os.mkfifo(place / "done")
 
-    def wait(self, word: int, value: int) -> None:
+    def __init__(self, place: Path) -> None:
+        with open(place / "slate", "r+b") as file:
+            self.words = np.frombuffer(mmap.mmap(file.fileno(), mmap.PAGESIZE), np.int64)
+        self.fifo = os.open(place / "done", os.O_RDWR)  # waits for nobody
+
+    def start_over(self) -> None:
+        self.words[:] = 0
+
+    def go(self, turn: int) -> None:
+        self.words[self.GO] = turn
+
+    def wait_for_go(self, turn: int) -> None:
         end = time.monotonic() + PATIENCE_S
-        while self.words[word] < value:
+        while self.words[self.GO] < turn:
             if time.monotonic() > end:
-                raise TimeoutError("the other process did not get on within half a minute")
-            time.sleep(0)  # lets threads of the peer have the GIL
+                raise TimeoutError("the producer did not get on within half a minute")
+            time.sleep(0)
+
+    def done(self, read_at_ns: int) -> None:
+        self.words[self.READ_AT_NS] = read_at_ns
+        os.write(self.fifo, b".")
+
+    def wait_until_done(self) -> int:
+        if not select.select([self.fifo], [], [], PATIENCE_S)[0]:
+            raise TimeoutError("the consumer did not get its tensor within half a minute")
+        os.read(self.fifo, 1)
+        return int(self.words[self.READ_AT_NS])
 
 
 class Worker:
     def __init__(self, peer: Peer, place: Path) -> None:
-        self.peer, self.place, self.slate = peer, place, Slate(place)
+        self.peer, self.place, self.turns = peer, place, Turns(place)
 
     def connect(self) -> None:
         self.peer.connect()
@@ -132,13 +156,12 @@ class Producer(Worker):
             for turn in range(1, operations + 1):
                 name = f"handoff/{next(self.serial)}"
                 source[0] = source[-1] = turn
-                self.slate.wait(0, turn)
+                self.turns.go(turn)
                 if pause_s:
                     time.sleep(pause_s)
                 begin = now_ns()
                 self.peer.give(name, source, soon=not pause_s)
-                self.slate.wait(1, turn)
-                samples.append(int(self.slate.words[2]) - begin)
+                samples.append(self.turns.wait_until_done() - begin)
                 self.peer.delete(name)
         return samples
 
@@ -227,23 +250,23 @@ class Consumer(Worker):
         return took_ns
 
     def start_over(self) -> None:
-        self.slate.words[:3] = 0
+        self.turns.start_over()
 
     def take(self, serial: int, size_bytes: int, operations: int, soon: bool) -> None:
         private = np.zeros(size_bytes // 4, np.float32)
-        words, take, length = self.slate.words, self.peer.take, size_bytes // 4
+        take, length = self.peer.take, size_bytes // 4
         with no_collections():
             for turn in range(1, operations + 1):
                 name = f"handoff/{serial + turn - 1}"
-                words[0] = turn
+                self.turns.wait_for_go(turn)
                 array, handle = take(name, length, soon)
                 np.copyto(private, array)
-                words[2] = now_ns()
+                read_at_ns = now_ns()
                 del array
                 self.peer.release(handle)
                 if not private[0] == private[-1] == turn:
                     raise ValueError(f"hand-off {turn} brought other bytes")
-                words[1] = turn
+                self.turns.done(read_at_ns)
 
     def hold(self, tensors: int, size_bytes: int) -> dict[str, int]:
         """How many descriptors and maps this process has, before and while it holds that many arrays."""
