@@ -20,6 +20,7 @@
 #include "converted.hpp"
 #include "draft.hpp"
 #include "dtypes.hpp"
+#include "no_gil.hpp"
 #include "view.hpp"
 
 namespace py = pybind11;
@@ -27,11 +28,15 @@ namespace py = pybind11;
 namespace tensord::python {
 namespace {
 
-using NoGil = py::gil_scoped_release;
 using Drafts = std::vector<std::shared_ptr<Draft>>;
 
 // Which of several tensors an error is about.
 std::string about(const std::string& name, const Error& error) { return "'" + name + "': " + error.what(); }
+
+// The same for one that is a Python exception already; Python 3.10 has no notes.
+void add_note(const std::string& name, const py::error_already_set& error) {
+  if (py::hasattr(error.value(), "add_note")) error.value().attr("add_note")("This is about '" + name + "'.");
+}
 
 std::string read_name(py::handle object, const char* function) {
   if (py::isinstance<py::str>(object)) return object.cast<std::string>();
@@ -85,6 +90,9 @@ Item read_item(const NamedObject& named, std::optional<DType> wanted) {
     return item;
   } catch (const Error& error) {
     throw_error(error.code(), about(named.name, error));
+  } catch (const py::error_already_set& error) {
+    add_note(named.name, error);
+    throw;
   }
 }
 
@@ -102,7 +110,12 @@ std::vector<View> put_converted(const Store& store, const std::vector<Item>& ite
   Drafts drafts;
   drafts.reserve(items.size());
   for (const Item& item : items) {
-    drafts.push_back(draft_converted(store, item.name, item.source, item.dtype, options));
+    try {
+      drafts.push_back(draft_converted(store, item.name, item.source, item.dtype, options));
+    } catch (const py::error_already_set& error) {
+      add_note(item.name, error);
+      throw;
+    }
   }
   const NoGil no_gil;
   return Draft::publish_many(store, drafts);

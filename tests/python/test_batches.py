@@ -1,5 +1,6 @@
 """Several tensors at once: put, built and attached together, published together or not at all."""
 
+import sys
 import types
 
 import numpy as np
@@ -98,6 +99,14 @@ def test_when_one_cannot_be_put_none_is(store, bad, error, text):
         with pytest.raises(error, match=text):
             store.put_many({**SET, **bad}, **convert)
         assert list(store) == ["taken"] and store.stats().building_tensors == 0
+
+
+def test_a_conversion_that_fails_says_which_it_was(store):
+    with pytest.raises(tensord.InvalidArgumentError, match="float32") as caught:
+        store.put_many({"a": [1.0], "b": np.array(["no number"])}, dtype="float32")
+    if sys.version_info >= (3, 11):  # before, exceptions have no notes
+        assert caught.value.__notes__ == ["This is about 'b'."]
+    assert nothing_is_left(store)
 
 
 def test_a_taken_name_is_found_before_anything_is_published(store):
