@@ -4,6 +4,7 @@
 
 #include <tensord/error.hpp>
 
+#include "no_gil.hpp"
 #include "view.hpp"
 
 namespace py = pybind11;
@@ -29,7 +30,7 @@ void PyBuild::exit(py::handle exception_type) {
   }
   View published;
   try {
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     published = draft->publish();
   } catch (...) {
     python_view.close();

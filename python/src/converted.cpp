@@ -1,6 +1,7 @@
 #include "converted.hpp"
 
 #include "cast.hpp"
+#include "no_gil.hpp"
 #include "view.hpp"
 
 namespace py = pybind11;
@@ -12,7 +13,7 @@ std::shared_ptr<Draft> draft_converted(const Store& store, std::string_view name
   const PackedLayout layout = packed_layout(source);
   std::shared_ptr<Draft> draft;
   {
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     // Too many dimensions are refused by their number, whatever the strides.
     draft = std::make_shared<Draft>(layout.shape.size() > kMaxDims
                                         ? store.build(name, dtype, layout.shape, options)

@@ -61,6 +61,14 @@ py::object wrap(std::unique_ptr<Export<Form>> made) {
 
 std::string type_name(py::handle object) { return Py_TYPE(object.ptr())->tp_name; }
 
+void require_cpu(py::handle producer, std::int32_t device_type) {
+  if (device_type == kDeviceCpu || device_type == kDeviceCudaHost || device_type == kDeviceRocmHost) return;
+  throw UnsupportedTypeError("tensord holds tensors of the CPU; this " + type_name(producer) +
+                             " lies on another device (DLPack device type " + std::to_string(device_type) +
+                             "): copy it to the CPU first, in torch with tensor.cpu(), in CuPy with "
+                             "cupy.asnumpy(array)");
+}
+
 py::object call_dlpack(py::handle producer) {
   const py::object method = producer.attr("__dlpack__");
   try {
@@ -85,12 +93,10 @@ py::object export_versioned(const Elements& elements, std::shared_ptr<void> owne
 }
 
 Imported import(py::handle producer) {
-  const auto device = py::cast<py::tuple>(producer.attr("__dlpack_device__")());
-  const auto type = device[0].cast<std::int32_t>();
-  if (type != kDeviceCpu && type != kDeviceCudaHost) {
-    throw UnsupportedTypeError("tensord holds tensors of the CPU; this " + type_name(producer) +
-                               " lies on another device (DLPack device type " + std::to_string(type) +
-                               "): copy it to the CPU first, in torch with tensor.cpu()");
+  // Asked first, so that an array of a device is not exported in vain; told by the capsule, too.
+  if (py::hasattr(producer, "__dlpack_device__")) {
+    const auto device = py::cast<py::tuple>(producer.attr("__dlpack_device__")());
+    require_cpu(producer, py::int_(device[0]).cast<std::int32_t>());
   }
   Imported imported{call_dlpack(producer)};
   PyObject* const capsule = imported.capsule.ptr();
@@ -107,6 +113,7 @@ Imported import(py::handle producer) {
   } else {
     throw UnsupportedTypeError(type_name(producer) + ".__dlpack__() did not return a DLPack capsule");
   }
+  require_cpu(producer, imported.tensor->device.type);
   return imported;
 }
 

@@ -13,7 +13,8 @@
 namespace tensord::python::dlpack {
 
 inline constexpr std::int32_t kDeviceCpu = 1;
-inline constexpr std::int32_t kDeviceCudaHost = 3;  // pinned, but plain memory to the CPU
+inline constexpr std::int32_t kDeviceCudaHost = 3;   // pinned, but plain memory to the CPU
+inline constexpr std::int32_t kDeviceRocmHost = 11;  // the same
 
 struct Device {
   std::int32_t type;

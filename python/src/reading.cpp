@@ -8,6 +8,7 @@
 #include <tensord/layout.hpp>
 
 #include "dtypes.hpp"
+#include "no_gil.hpp"
 #include "numpy_array.hpp"
 #include "records.hpp"
 #include "shape_tuple.hpp"
@@ -53,7 +54,7 @@ py::object PyView::read(py::handle out, std::chrono::nanoseconds timeout) {
   }
   std::uint64_t version = 0;
   {
-    const py::gil_scoped_release no_gil;
+    const NoGil no_gil;
     version = view.read({copy.data, view.size_bytes()}, timeout);
   }
   bytes_copied_ += view.size_bytes();

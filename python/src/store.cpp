@@ -21,6 +21,7 @@
 #include "cast.hpp"
 #include "converted.hpp"
 #include "dtypes.hpp"
+#include "no_gil.hpp"
 #include "records.hpp"
 #include "view.hpp"
 
@@ -28,8 +29,6 @@ namespace py = pybind11;
 
 namespace tensord::python {
 namespace {
-
-using NoGil = py::gil_scoped_release;
 
 Store connect(py::handle socket, bool start) {
   ConnectOptions options;

@@ -18,6 +18,7 @@
 #include "dtypes.hpp"
 #include "errors.hpp"
 #include "indexing.hpp"
+#include "no_gil.hpp"
 #include "numpy_array.hpp"
 #include "records.hpp"
 #include "shape_tuple.hpp"
@@ -58,7 +59,7 @@ py::object to_torch(Elements elements, std::shared_ptr<void> owner, const py::ob
 }
 
 void clone_without_gil(const View& view, std::byte* destination, std::chrono::nanoseconds timeout) {
-  const py::gil_scoped_release no_gil;
+  const NoGil no_gil;
   view.clone_to({destination, view.size_bytes()}, timeout);
 }
 

@@ -5,6 +5,7 @@
 #include <tensord/error.hpp>
 
 #include "arguments.hpp"
+#include "no_gil.hpp"
 
 namespace py = pybind11;
 
@@ -16,7 +17,7 @@ PyWriting::PyWriting(View view, std::chrono::nanoseconds timeout, bool repair)
 void PyWriting::enter() {
   if (!view_) throw InvalidArgumentError("a writing() block is entered once: call view.writing() again");
   View view = std::exchange(view_, View());
-  const py::gil_scoped_release no_gil;
+  const NoGil no_gil;
   writing_.emplace(view.writing(timeout_, repair_));
 }
 
@@ -37,7 +38,7 @@ PyWriting begin_writing(const PyView& view, py::handle timeout, bool repair) {
 std::uint64_t wait_for_version(const PyView& view, std::uint64_t after, py::handle timeout) {
   const View own = view.published();  // another thread may close the view meanwhile
   const std::chrono::nanoseconds limit = read_timeout(timeout);
-  const py::gil_scoped_release no_gil;
+  const NoGil no_gil;
   return own.wait(after, limit);
 }
 

@@ -173,6 +173,7 @@ class SharedMemoryManager:
 
     @property
     def store(self) -> Store:
+        """The connection that the blocks are made with, and end with."""
         if self._store is None:
             raise InvalidArgumentError("the manager is not running: use `with SharedMemoryManager() as manager:`")
         return self._store

@@ -6,47 +6,10 @@ import gc
 import numpy as np
 import pytest
 import torch
+from foreign_arrays import COPIED, READ_ONLY, Managed, ManagedVersioned, read
 from running_daemon import eventually
 
 import tensord
-
-READ_ONLY, COPIED = 1, 2
-
-
-class Tensor(ctypes.Structure):
-    _fields_ = [
-        ("data", ctypes.c_void_p),
-        ("device_type", ctypes.c_int32),
-        ("device_id", ctypes.c_int32),
-        ("ndim", ctypes.c_int32),
-        ("code", ctypes.c_uint8),
-        ("bits", ctypes.c_uint8),
-        ("lanes", ctypes.c_uint16),
-        ("shape", ctypes.POINTER(ctypes.c_int64)),
-        ("strides", ctypes.POINTER(ctypes.c_int64)),
-        ("byte_offset", ctypes.c_uint64),
-    ]
-
-
-class Managed(ctypes.Structure):
-    _fields_ = [("tensor", Tensor), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p)]
-
-
-class ManagedVersioned(ctypes.Structure):
-    _fields_ = [
-        ("major", ctypes.c_uint32),
-        ("minor", ctypes.c_uint32),
-        ("context", ctypes.c_void_p),
-        ("deleter", ctypes.c_void_p),
-        ("flags", ctypes.c_uint64),
-        ("tensor", Tensor),
-    ]
-
-
-def read(capsule, name, form):
-    get = ctypes.pythonapi.PyCapsule_GetPointer
-    get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return form.from_address(get(capsule, name))
 
 
 @pytest.fixture
@@ -56,7 +19,7 @@ def view(store):
 
 def test_an_old_consumer_gets_an_old_capsule(view):
     capsule = view.__dlpack__()
-    tensor = read(capsule, b"dltensor", Managed).tensor
+    tensor = read(capsule, Managed).tensor
     assert (tensor.device_type, tensor.ndim, tensor.code, tensor.bits, tensor.lanes) == (1, 2, 0, 16, 1)
     assert (tensor.shape[0], tensor.shape[1], tensor.strides[0], tensor.strides[1]) == (2, 3, 3, 1)
     assert ctypes.c_int16.from_address(tensor.data + tensor.byte_offset + 10).value == 5
@@ -70,7 +33,7 @@ def test_an_old_consumer_gets_an_old_capsule(view):
 def test_a_new_consumer_gets_a_versioned_capsule_with_flags(store, arguments, live, flags):
     view = store.put("v", [1, 2, 3], live=live)
     capsule = view.__dlpack__(max_version=(1, 1), **arguments)
-    managed = read(capsule, b"dltensor_versioned", ManagedVersioned)
+    managed = read(capsule, ManagedVersioned)
     assert (managed.major, managed.flags, managed.tensor.ndim) == (1, flags, 1)
 
 
@@ -122,3 +85,76 @@ def test_a_capsule_that_nobody_consumes_lets_go(store, view, max_version):
     del capsule
     gc.collect()
     assert eventually(lambda: store.stats().dying_tensors == 0)
+
+
+# ---- copy=False never copies ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("live", [False, True], ids=["sealed", "live"])
+@pytest.mark.parametrize(
+    "share",
+    [
+        lambda view: np.asarray(view, copy=False),
+        lambda view: np.asarray(view, dtype="int16", copy=False),
+        lambda view: view.__array__(copy=False),
+        lambda view: np.from_dlpack(view, copy=False),
+        lambda view: torch.from_dlpack(view, copy=False),
+        lambda view: torch.from_dlpack(view, device="cpu", copy=False),
+    ],
+    ids=["asarray", "asarray of its dtype", "__array__", "numpy", "torch", "torch on the CPU"],
+)
+def test_who_asks_for_no_copy_gets_none(store, live, share):
+    view = store.put("a", np.arange(6, dtype=np.int16), live=live)
+    reader = store.attach("a", "r+" if live else "r")
+    before = store.stats()
+    shared = share(reader)
+    assert shared.tolist() == [0, 1, 2, 3, 4, 5]
+    assert reader.bytes_copied == 0 and store.stats().bytes_copied_out == before.bytes_copied_out
+    if live:
+        view.numpy()[0] = 7
+        assert shared.tolist()[0] == 7
+
+
+ONLY_BY_A_COPY = {
+    "asarray of another dtype": lambda view: np.asarray(view, dtype="float64", copy=False),
+    "__array__ of another dtype": lambda view: view.__array__(dtype="float64", copy=False),
+    "__dlpack__ of another device": lambda view: view.__dlpack__(dl_device=(2, 0), copy=False),
+    "__dlpack__ of another device, unsaid": lambda view: view.__dlpack__(dl_device=(2, 0)),
+}
+
+
+@pytest.mark.parametrize("ask", ONLY_BY_A_COPY.values(), ids=ONLY_BY_A_COPY)
+def test_what_only_a_copy_could_do_is_refused(view, ask):
+    before = view.bytes_copied
+    # ValueError is NumPy's word for it, BufferError is DLPack's: ours is both.
+    with pytest.raises((ValueError, BufferError)):
+        ask(view)
+    assert view.bytes_copied == before
+    assert issubclass(tensord.WouldCopyError, ValueError) and issubclass(tensord.WouldCopyError, BufferError)
+
+
+def test_a_live_tensor_of_mode_r_is_not_copied_behind_ones_back(store):
+    store.put("live", [1, 2], live=True)
+    view = store.attach("live")
+    for share in (
+        lambda: view.__dlpack__(copy=False),
+        lambda: view.__dlpack__(max_version=(1, 0), copy=False),
+        lambda: torch.from_dlpack(view, copy=False),
+        lambda: np.from_dlpack(view, copy=False),
+    ):
+        with pytest.raises(tensord.WouldCopyError):
+            share()
+    assert view.bytes_copied == 0
+    assert np.asarray(view, copy=False).tolist() == [1, 2]  # NumPy knows read-only memory
+
+
+@pytest.mark.parametrize(
+    "max_version, form",
+    [(None, Managed), ((0, 8), Managed), *((version, ManagedVersioned) for version in ((1, 0), (1, 3), (2, 0)))],
+)
+def test_a_consumer_gets_the_newest_form_that_it_knows(view, max_version, form):
+    capsule = view.__dlpack__(max_version=max_version)
+    taken = read(capsule, form)
+    assert taken.tensor.ndim == 2
+    if form is ManagedVersioned:
+        assert taken.major == 1
