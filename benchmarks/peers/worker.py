@@ -108,6 +108,11 @@ class Producer(Worker):
         self.stored: set[str] = set()
         self.serial = count()
 
+    def close(self) -> None:
+        for name in self.stored:
+            self.peer.delete(name)
+        super().close()
+
     def accept(self, consumer: str) -> None:
         """Takes the pipe of a consumer that has just been started, and talks to that one from now on."""
         self.pipes[consumer] = self.peer.pipe = self.listener.accept()
