@@ -29,7 +29,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from machine import human_time, machine, print_machine
+from machine import human_ratio, human_time, machine, print_machine
 from peers import environments, report
 from peers.catalogue import ENTRIES
 from peers.questions import METHODS, MIB, Question, questions
@@ -289,7 +289,7 @@ def print_comparison(comparison: Json, titles: dict[str, str]) -> None:
         elif "ns" in way:
             ns = way["ns"]
             line += f"{human_time(ns['median']):>9}   {human_time(ns['p5']) + ' - ' + human_time(ns['p95']):<20}"
-            line += f" this / ours {way['this_to_ours']:8.3g}" if "this_to_ours" in way else ""
+            line += f" this / ours {human_ratio(way['this_to_ours']):>8}" if "this_to_ours" in way else ""
         else:
             kind = "cannot" if "cannot" in way else "failed"
             line += f"{kind}: {way[kind]}"

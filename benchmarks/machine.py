@@ -62,6 +62,10 @@ def human_time(ns: float) -> str:
     return f"{ns:.3g} ns"
 
 
+def human_ratio(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
+
+
 def describe(facts: Json) -> list[str]:
     """The machine in two lines."""
     where = "virtual machine, " if facts["virtual"] else ""

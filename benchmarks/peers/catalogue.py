@@ -31,6 +31,7 @@ ENTRIES = {
     "vineyard": Entry("vineyard:Arrays", "vineyard"),
     "vineyard-blobs": Entry("vineyard:Blobs", "vineyard"),
     "iceoryx2": Entry("iceoryx2:Iceoryx2", "iceoryx2"),
+    "iceoryx2-payload": Entry("iceoryx2:Payload", "iceoryx2"),
     "ultra-dict": Entry("ultra_dict:UltraDictionary", "ultra_dict"),
 }
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from peers import catalogue
 from peers.peer import PATIENCE_S, Peer
-from peers.worker import UNTIMED, Turns, work
+from peers.worker import Turns, work
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -134,11 +134,12 @@ class Host:
         return self.time_attach("attach_torch", size_bytes, operations)
 
     def time_attach(self, how: str, size_bytes: int, operations: int) -> Any:
+        untimed = self.kind.untimed_attaches
         limit = self.kind.queue_limit(size_bytes // 4)
         if limit is not None:
-            operations = min(operations, limit - UNTIMED)
+            operations = min(operations, limit - untimed)
         name = f"attach/{size_bytes}"
-        self.offered(name, size_bytes, operations + UNTIMED)
+        self.offered(name, size_bytes, operations + untimed)
         return self.consumer.do(how, name=name, size_bytes=size_bytes, operations=operations)
 
     def put(self, size_bytes: int, operations: int, pause_s: float = 0) -> Any:

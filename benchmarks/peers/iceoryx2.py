@@ -71,7 +71,7 @@ class Iceoryx2(Peer):
     def service(self, key: Key) -> Any:
         if key not in self.services:
             purpose, length = key
-            ahead, borrowed = (10_000, 10_000) if purpose == "hold" else (self.queue_limit(length), 2)
+            ahead, borrowed = {"hold": (10_000, 10_000), "attach": (self.queue_limit(length), 2)}.get(purpose, (2, 2))
             self.services[key] = (
                 self.node.service_builder(iceoryx2.ServiceName.new(f"{purpose}/{length}"))
                 .publish_subscribe(iceoryx2.Slice[ctypes.c_float])
@@ -147,7 +147,6 @@ class Iceoryx2(Peer):
         sample = receive()
         while sample is None:
             sample = receive()
-        # Sample.payload() would do, but it counts bytes as elements in this version.
         return np.frombuffer(array_type(length).from_address(sample.payload_ptr), np.float32), sample
 
     def take(self, name: str, length: int, soon: bool) -> tuple[Floats, Handle]:
@@ -156,3 +155,17 @@ class Iceoryx2(Peer):
             while not subscriber.has_samples():
                 self.listener.blocking_wait()
         return self.attach(name, length)
+
+
+class Payload(Iceoryx2):
+    title = "iceoryx2, payload()"
+    settings = "the same, but the reader asks each sample for its payload, as the documentation does, not for its address"
+    questions = frozenset({"attach"})
+
+    def attach(self, name: str, length: int) -> tuple[Floats, Handle]:
+        receive = self.subscriber(self.key(name, length)).receive
+        sample = receive()
+        while sample is None:
+            sample = receive()
+        # The length of the slice is not to be trusted: this version counts bytes as elements.
+        return np.frombuffer(sample.payload().as_memory_view(), np.float32, length), sample

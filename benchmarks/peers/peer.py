@@ -27,6 +27,8 @@ class Peer:
     title: ClassVar[str]
     # What was chosen where the peer leaves a choice, and why: a line of the report.
     settings: ClassVar[str] = ""
+    # Attaches before the timed ones, because the first after a sleep finds cold caches.
+    untimed_attaches: ClassVar[int] = 3
     # The questions that are asked of it; None: all.
     questions: ClassVar[frozenset[str] | None] = None
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from machine import describe, human_time
+from machine import describe, human_ratio, human_time
 
 Json = dict[str, Any]
 
@@ -24,7 +24,7 @@ def cell(way: Json | None, notes: list[str], title: str, question: str) -> str:
         return ""
     if "ns" in way:
         ns = way["ns"]
-        ratio = f"**{way['this_to_ours']:.3g}** × " if "this_to_ours" in way and way["role"] != "ours" else ""
+        ratio = f"**{human_ratio(way['this_to_ours'])}** × " if "this_to_ours" in way and way["role"] != "ours" else ""
         return f"{ratio}{human_time(ns['median'])} ({human_time(ns['p5'])} - {human_time(ns['p95'])})"
     if "held" in way:
         held = way["held"]

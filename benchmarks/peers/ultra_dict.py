@@ -14,6 +14,9 @@ class UltraDictionary(Peer):
         "attach is the first read of a new value: later ones only look into the reader's private copy"
     )
 
+    # The first read brings all that was put before it.
+    untimed_attaches = 0
+
     @staticmethod
     def version() -> str:
         return metadata.version("UltraDict2")

@@ -27,9 +27,6 @@ from peers.peer import PATIENCE_S, Floats, Peer, Unsupported
 
 now_ns = time.perf_counter_ns
 
-# Attaches before the timed ones, because the first after a sleep finds cold caches.
-UNTIMED = 3
-
 
 def pattern(size_bytes: int) -> Floats:
     """What every tensor of this size holds, whoever shares it."""
@@ -226,7 +223,7 @@ class Consumer(Worker):
         release, length = self.peer.release, size_bytes // 4
         took_ns = 0
         with no_collections():
-            for times in (UNTIMED, operations):
+            for times in (self.peer.untimed_attaches, operations):
                 begin = now_ns()
                 for _ in repeat(None, times):
                     array, handle = attach(name, length)
