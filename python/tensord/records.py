@@ -1,8 +1,9 @@
 """What the store tells about itself and its tensors: plain named tuples, easy to print and to turn into JSON."""
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["Location", "Snapshot", "StoreStats", "TensorInfo"]
 
@@ -18,7 +19,7 @@ class Location(NamedTuple):
 class Snapshot(NamedTuple):
     """One whole version of a tensor, copied into private memory: what View.read() gives."""
 
-    array: np.ndarray[Any, Any]  #: C-contiguous, writable
+    array: "np.ndarray[Any, Any]"  #: C-contiguous, writable
     version: int  #: how often the tensor had been written by then; 0 for sealed ones
 
 
