@@ -9,8 +9,6 @@ Tensors that share memory, tied weights, share it in the store and in what comes
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-import numpy as np
-
 from tensord._core import Store, View
 from tensord.errors import InvalidArgumentError, NotFoundError, UnsupportedTypeError
 
@@ -77,6 +75,7 @@ def _entries(module: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _checked(key: Any, tensor: Any) -> Any:
+    import numpy as np
     import torch
 
     if not isinstance(key, str):
