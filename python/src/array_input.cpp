@@ -172,6 +172,15 @@ Source read_source(py::handle handle) {
       "__dlpack__, __array__ or the buffer protocol");
 }
 
+std::optional<View> live_view(const Source& source) {
+  if (source.kind != Source::Kind::kView) return std::nullopt;
+  const LeaseContent& content = lease_content(source.object.cast<const PyView&>().lease());
+  if (content.draft || content.view.kind() != Kind::kLive) return std::nullopt;
+  return content.view;
+}
+
+Source whole_copy(const Source& source) { return read_source(source.object.attr("clone")()); }
+
 std::optional<ArrayInput> read_elements(const Source& source) {
   switch (source.kind) {
     case Source::Kind::kNumpy: return from_numpy(py::reinterpret_borrow<py::array>(source.object));

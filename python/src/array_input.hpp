@@ -15,6 +15,7 @@
 
 #include <tensord/array.hpp>
 #include <tensord/dtype.hpp>
+#include <tensord/view.hpp>
 
 namespace tensord::python {
 
@@ -27,6 +28,11 @@ struct Source {
 
 // Throws UnsupportedTypeError for objects that are no arrays, or lie on another device, and says what to do.
 [[nodiscard]] Source read_source(pybind11::handle object);
+
+// The view, if the source is one of a live tensor: then its elements may change while they are copied.
+[[nodiscard]] std::optional<View> live_view(const Source& source);
+// A private copy of such a source, all of one version.
+[[nodiscard]] Source whole_copy(const Source& source);
 
 // The elements of a source, in memory.
 struct ArrayInput {

@@ -81,9 +81,11 @@ struct Item {
   std::optional<ArrayInput> input;  // nothing if the elements must be converted
 };
 
-Item read_item(const NamedObject& named, std::optional<DType> wanted) {
+Item read_item(const NamedObject& named, std::optional<DType> wanted, Overlap overlap) {
   try {
     Item item{named.name, read_source(named.object), {}, {}};
+    // What shares memory with others is taken as it is.
+    if (overlap == Overlap::kSeparate && live_view(item.source)) item.source = whole_copy(item.source);
     const bool same = !wanted || held_dtype(item.source) == wanted;
     if (same) item.input = read_elements(item.source);
     item.dtype = item.input ? item.input->dtype : wanted ? *wanted : held_dtype(item.source).value();
@@ -130,7 +132,7 @@ py::dict put_many(const Store& store, py::handle arrays, py::handle dtype, py::h
   std::vector<Item> items;
   bool as_they_are = true;
   for (const NamedObject& named : read_mapping(arrays, "put_many", "arrays")) {
-    items.push_back(read_item(named, wanted));
+    items.push_back(read_item(named, wanted, kept));
     as_they_are = as_they_are && items.back().input;
     if (kept == Overlap::kKeep && !items.back().input) {
       throw InvalidArgumentError("'" + named.name +

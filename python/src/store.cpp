@@ -68,23 +68,32 @@ PyView get_item(const Store& store, std::string_view name) {
   return PyView(std::move(view), store.socket());
 }
 
+View put_source(const Store& store, std::string_view name, Source source, std::optional<DType> dtype,
+                const PutOptions& options) {
+  const auto keeps_dtype = [&] { return !dtype || held_dtype(source) == dtype; };
+  if (const std::optional<View> live = live_view(source)) {
+    if (keeps_dtype()) {
+      const NoGil no_gil;
+      return store.put(name, *live, options);
+    }
+    source = whole_copy(source);  // NumPy would cast elements of several versions
+  }
+  if (const std::optional<ArrayInput> input = keeps_dtype() ? read_elements(source) : std::nullopt) {
+    const NoGil no_gil;
+    return store.put(name, input->array(), options);
+  }
+  const auto draft =
+      draft_converted(store, name, source, dtype ? *dtype : held_dtype(source).value(), options);
+  const NoGil no_gil;
+  return draft->publish();
+}
+
 PyView put(const Store& store, std::string_view name, py::handle array, py::handle dtype, bool replace,
            bool live, py::handle lifetime) {
   const PutOptions options = read_put_options(replace, live, lifetime);
-  const Source source = read_source(array);
-  const std::optional<DType> wanted =
-      dtype.is_none() ? std::nullopt : std::optional(dtype_from_object(dtype));
-  const auto same = [&] { return !wanted || held_dtype(source) == wanted; };
-  View view;
-  if (const std::optional<ArrayInput> input = same() ? read_elements(source) : std::nullopt) {
-    const NoGil no_gil;
-    view = store.put(name, input->array(), options);
-  } else {
-    const auto draft =
-        draft_converted(store, name, source, wanted ? *wanted : held_dtype(source).value(), options);
-    const NoGil no_gil;
-    view = draft->publish();
-  }
+  Source source = read_source(array);
+  const auto wanted = dtype.is_none() ? std::nullopt : std::optional(dtype_from_object(dtype));
+  View view = put_source(store, name, std::move(source), wanted, options);
   const std::uint64_t bytes_copied = view.size_bytes();
   return PyView(std::move(view), store.socket(), bytes_copied);
 }

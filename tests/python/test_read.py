@@ -85,3 +85,24 @@ def test_of_many_reads_beside_a_writer_in_another_process_none_is_of_two_version
             assert array.min() == array.max() == version >= last
             last = version
         assert last > 1
+
+
+@pytest.mark.parametrize("dtype", [None, "float64"])
+def test_a_live_tensor_that_is_put_under_another_name_goes_there_as_one_version(store, socket, dtype):
+    view = store.put("live", np.zeros(20_000, np.int32), live=True)
+    code = """
+        view = tensord.connect().attach("live", "r+")
+        array = view.numpy()
+        say("ready")
+        for number in range(1, 1_000_000):
+            with view.writing():
+                array[:] = number
+    """
+    with OtherProcess(socket, code) as writer:
+        assert writer.hear() == "ready"
+        seen = set()
+        for _ in range(300):
+            copy = store.put("copy", view, dtype=dtype, replace=True).numpy()
+            assert (copy == copy[0]).all()
+            seen.add(int(copy[0]))
+        assert len(seen) > 10

@@ -157,6 +157,9 @@ class Store {
   // are positive and leave no gap (C order, Fortran order, any permutation); other elements are packed,
   // into packed_strides() (layout.hpp).
   View put(std::string_view name, const Array& array, const PutOptions& options = {}) const;
+  // The same from a view, which may be of another store: of a live tensor all of one version, as
+  // View::clone_to() gives it.
+  View put(std::string_view name, const View& view, const PutOptions& options = {}) const;
   // The same from C-contiguous elements at `data`.
   View put(std::string_view name, DType dtype, std::span<const std::int64_t> shape, const void* data,
            const PutOptions& options = {}) const;

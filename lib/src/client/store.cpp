@@ -188,6 +188,15 @@ View Store::put(std::string_view name, const Array& array, const PutOptions& opt
   return builder.publish();
 }
 
+View Store::put(std::string_view name, const View& view, const PutOptions& options) const {
+  const Array array{view.dtype(), view.shape(), view.strides(), view.data()};
+  if (view.kind() == Kind::kSealed) return put(name, array, options);
+  Builder builder = build(name, value_or_throw(protocol::make_packed_spec(array)), options);
+  view.clone_to({builder.mutable_data(), builder.size_bytes()});
+  builder.count_bytes_copied(builder.size_bytes());
+  return builder.publish();
+}
+
 View Store::put(std::string_view name, DType dtype, std::span<const std::int64_t> shape, const void* data,
                 const PutOptions& options) const {
   return put(name, Array{dtype, shape, {}, data}, options);
