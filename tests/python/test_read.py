@@ -101,8 +101,7 @@ def test_a_live_tensor_that_is_put_under_another_name_goes_there_as_one_version(
     with OtherProcess(socket, code) as writer:
         assert writer.hear() == "ready"
         seen = set()
-        for _ in range(300):
+        while len(seen) < 30:
             copy = store.put("copy", view, dtype=dtype, replace=True).numpy()
             assert (copy == copy[0]).all()
             seen.add(int(copy[0]))
-        assert len(seen) > 10
