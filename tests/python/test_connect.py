@@ -149,13 +149,14 @@ def test_a_killed_daemon_is_an_error_and_views_stay_readable(own_daemon):
 
 
 WAITING = """
-import threading
+import threading, time
 store = tensord.connect()
-threads = [threading.Thread(target=store.names, daemon=True) for _ in range({threads})]
-for thread in threads:
-    thread.start()
 say("connected")
 hear()
+# The daemon is stopped: whoever comes first waits for it, and the others wait for him.
+for _ in range({threads}):
+    threading.Thread(target=store.names, daemon=True).start()
+    time.sleep(0.1)
 try:
     say("waiting")
     store.names()

@@ -32,6 +32,8 @@ constexpr std::chrono::milliseconds kHelloTimeout{5000};
 // Each round asks the daemon once, and fails if the tensor is gone again by then. Many such rounds mean that
 // the name is being replaced faster than we can follow.
 constexpr int kMaxAttachRounds = 64;
+// How often who waits for another thread's request looks whether a signal came.
+constexpr std::chrono::milliseconds kLookAroundInterval{50};
 // Requests are sent without regard to whether the daemon reads them just now. So many bytes fit into its
 // socket with all overhead, so that a row of them never waits in send(), where no Ctrl-C is heard.
 constexpr std::size_t kMaxBytesUnderWay = 64 * 1024;
@@ -407,7 +409,7 @@ void Connection::install(std::uint64_t segment, Access access, std::vector<os::U
     os::Memfd read_only = os::Memfd::adopt_sealed(std::move(fds[0]));
     os::Memfd read_write;
     if (writable) read_write = os::Memfd::adopt_sealed(std::move(fds[1]));
-    const std::lock_guard lock(request_mutex_);
+    const std::lock_guard lock(segments_mutex_);
     segments_.install(segment, std::move(read_only), read_write);
   } catch (const std::exception& error) {
     throw InternalError(std::string("cannot map a segment: ") + error.what());
@@ -435,9 +437,16 @@ void Connection::await_hang_up(std::chrono::milliseconds timeout) {
   }
 }
 
+std::unique_lock<std::timed_mutex> Connection::await_turn() {
+  std::unique_lock lock(request_mutex_, std::try_to_lock);
+  // No signal ends the wait for a mutex, and whoever has it may wait for a daemon that is stopped.
+  while (!lock && !lock.try_lock_for(kLookAroundInterval)) check_interrupt();
+  return lock;
+}
+
 void Connection::transact(std::span<std::byte> request, std::span<std::byte> reply,
                           std::vector<os::UniqueFd>* fds) {
-  const std::lock_guard lock(request_mutex_);
+  const auto turn = await_turn();
   if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
   counters_->requests.fetch_add(1, std::memory_order_relaxed);
 
@@ -452,7 +461,7 @@ void Connection::transact_many(std::size_t count, std::size_t request_bytes,
                                const std::function<std::span<std::byte>(std::size_t)>& request,
                                std::span<std::byte> reply, const std::function<void(std::size_t)>& take) {
   if (count == 0) return;
-  const std::lock_guard lock(request_mutex_);
+  const auto turn = await_turn();
   if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
   counters_->requests.fetch_add(1, std::memory_order_relaxed);
 

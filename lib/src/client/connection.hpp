@@ -174,6 +174,8 @@ class Connection {
   void transact_many(std::size_t count, std::size_t request_bytes,
                      const std::function<std::span<std::byte>(std::size_t)>& request,
                      std::span<std::byte> reply, const std::function<void(std::size_t)>& take);
+  // Waits for the requests of other threads. May throw, as check_interrupt().
+  [[nodiscard]] std::unique_lock<std::timed_mutex> await_turn();
   std::uint32_t send_request(std::span<std::byte> request);  // returns its id
   // The daemon's refusal, or nothing: then `reply` is filled.
   std::optional<Failure> take_reply(std::uint32_t id, std::span<std::byte> reply,
@@ -191,7 +193,8 @@ class Connection {
   SegmentTable segments_;
   std::optional<FreezeOnFork> freeze_on_fork_;
 
-  std::mutex request_mutex_;  // one request at a time; also guards what follows
+  std::mutex segments_mutex_;  // one segment is entered at a time
+  std::timed_mutex request_mutex_;  // one request at a time; also guards what follows
   std::uint32_t last_id_ = 0;
   std::string lost_because_;  // not empty: no request can succeed any more
 };
