@@ -4,6 +4,7 @@ import ctypes
 import os
 import shutil
 import signal
+import socket as sockets
 import subprocess
 import time
 from collections.abc import Callable
@@ -53,10 +54,15 @@ class RunningDaemon:
                 stderr=log,
                 preexec_fn=_die_with_the_tests,
             )
-        if not eventually(lambda: os.path.exists(self.socket) or self.process.poll() is not None):
+        if not eventually(lambda: self._serves() or self.process.poll() is not None):
             raise RuntimeError("the daemon did not come up: " + self.log())
         if self.process.poll() is not None:
             raise RuntimeError("the daemon ended at once: " + self.log())
+
+    def _serves(self) -> bool:
+        # The socket's file is there a moment before somebody listens.
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as probe:
+            return probe.connect_ex(self.socket) == 0
 
     @property
     def pid(self) -> int:
