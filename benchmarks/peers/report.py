@@ -59,7 +59,7 @@ def markdown(results: Json) -> str:
     facts, peers = results["machine"], results["peers"]
     lines = [
         *(f"{line}  " for line in describe(facts)),
-        f"Begun {facts['began']}; load 1 minute before the end: {facts['load_after']:.1f}.",
+        f"Begun {facts['began']}; load at the end: {facts['load_after']:.1f}.",
         "",
         "A cell: the ratio to tensord in the same round, and the time of one operation: median (p5 - p95).",
     ]

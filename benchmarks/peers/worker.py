@@ -155,6 +155,7 @@ class Producer(Worker):
         source = pattern(size_bytes)
         samples: list[float] = []
         with no_collections():
+            self.turns.wait_until_done()  # with preparing
             for turn in range(1, operations + 1):
                 name = f"handoff/{next(self.serial)}"
                 source[0] = source[-1] = turn
@@ -258,6 +259,7 @@ class Consumer(Worker):
         private = np.zeros(size_bytes // 4, np.float32)
         take, length = self.peer.take, size_bytes // 4
         with no_collections():
+            self.turns.done(now_ns())
             for turn in range(1, operations + 1):
                 name = f"handoff/{serial + turn - 1}"
                 self.turns.wait_for_go(turn)
