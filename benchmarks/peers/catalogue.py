@@ -1,8 +1,6 @@
 """Which peers there are, and what each needs."""
 
-import ctypes
 import importlib
-import signal
 from dataclasses import dataclass
 
 from peers.peer import Peer
@@ -41,8 +39,3 @@ def peer_class(key: str) -> type[Peer]:
     module, _, name = ENTRIES[key].place.partition(":")
     found: type[Peer] = getattr(importlib.import_module("peers." + module), name)
     return found
-
-
-def die_with_parent() -> None:
-    """The calling process ends when its parent does, however that ends."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

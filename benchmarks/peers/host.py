@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from peers import catalogue
+from peers import catalogue, programs
 from peers.peer import PATIENCE_S, Peer
 from peers.worker import Turns, work
 
@@ -195,7 +195,7 @@ def answer(ask: Callable[[], Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    catalogue.die_with_parent()
+    programs.die_with_parent()
     key, place, prefix = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)

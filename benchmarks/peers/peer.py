@@ -103,3 +103,28 @@ class Peer:
         """Waits until the producer gives `name`, then attaches. `soon`: it comes within microseconds, so
         that who can should poll."""
         return self.attach(self.pipe.recv_bytes().decode(), length)
+
+
+class Referenced(Peer):
+    """A peer whose arrays have no names: each reader is sent a reference once, by offer()."""
+
+    def __init__(self, place: Path, prefix: str) -> None:
+        super().__init__(place, prefix)
+        self.known: dict[str, Any] = {}  # of the consumer: the references that have come, by name
+
+    def learn(self) -> str:
+        """Takes the next reference from the pipe into `known`; its name."""
+        raise NotImplementedError
+
+    def reference(self, name: str) -> Any:
+        while name not in self.known:
+            self.learn()
+        return self.known[name]
+
+    def give(self, name: str, array: Floats, soon: bool) -> None:
+        self.put(name, array)
+        self.offer(name, array, 1)
+
+    def prepare(self, name: str, length: int) -> None:
+        while self.pipe.poll():
+            self.learn()

@@ -1,9 +1,7 @@
 """Plasma, Arrow's object store, as it last came with pyarrow 11."""
 
 import hashlib
-import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 
-from peers import catalogue
+from peers import programs
 from peers.peer import Floats, Handle, Peer
 
 with warnings.catch_warnings():
@@ -36,21 +34,7 @@ class Plasma(Peer):
     def serve(cls, place: Path, prefix: str) -> Callable[[], None]:
         socket = place / "plasma"
         program = Path(sys.executable).with_name("plasma_store")
-        process = subprocess.Popen(
-            [str(program), "-s", str(socket), "-m", str(2 << 30)],
-            stdin=subprocess.DEVNULL,
-            preexec_fn=catalogue.die_with_parent,
-        )
-        while not socket.exists():
-            if process.poll() is not None:
-                raise RuntimeError(f"plasma_store ended at once, with {process.returncode}")
-            time.sleep(0.01)
-
-        def stop() -> None:
-            process.terminate()
-            process.wait()
-
-        return stop
+        return programs.serve(program, ["-s", str(socket), "-m", str(2 << 30)], socket)
 
     def connect(self) -> None:
         self.client = plasma.connect(str(self.place / "plasma"))

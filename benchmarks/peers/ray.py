@@ -11,10 +11,10 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 import ray  # noqa: E402
 from ray import cloudpickle  # noqa: E402
 
-from peers.peer import Floats, Handle, Peer  # noqa: E402
+from peers.peer import Floats, Handle, Referenced  # noqa: E402
 
 
-class Ray(Peer):
+class Ray(Referenced):
     title = "Ray"
     settings = (
         "a local cluster without workers or dashboard, its object store 2 GiB; no names: each reader is sent a "
@@ -47,7 +47,6 @@ class Ray(Peer):
         address = (self.place / "address").read_text()
         ray.init(address=address, namespace="peers", log_to_driver=False, logging_level="error")
         self.made: dict[str, ray.ObjectRef] = {}
-        self.known: dict[str, ray.ObjectRef] = {}
 
     def close(self) -> None:
         ray.shutdown()
@@ -61,24 +60,14 @@ class Ray(Peer):
     def offer(self, name: str, array: Floats, times: int) -> None:
         self.pipe.send_bytes(cloudpickle.dumps((name, self.made[name])))
 
-    def give(self, name: str, array: Floats, soon: bool) -> None:
-        self.put(name, array)
-        self.offer(name, array, 1)
-
     def learn(self) -> str:
         name: str
         name, reference = cloudpickle.loads(self.pipe.recv_bytes())
         self.known[name] = reference
         return name
 
-    def prepare(self, name: str, length: int) -> None:
-        while self.pipe.poll():
-            self.learn()
-
     def attach(self, name: str, length: int) -> tuple[Floats, Handle]:
-        while name not in self.known:
-            self.learn()
-        return ray.get(self.known[name]), None
+        return ray.get(self.reference(name)), None
 
     def take(self, name: str, length: int, soon: bool) -> tuple[Floats, Handle]:
         given = self.learn()

@@ -1,7 +1,5 @@
 """Vineyard: an object store with a daemon and metadata; as NumPy arrays, and as plain blobs."""
 
-import subprocess
-import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -9,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import vineyard
 
-from peers import catalogue
-from peers.peer import Floats, Handle, Peer
+from peers import programs
+from peers.peer import Floats, Handle, Peer, Referenced
 
 
 class Arrays(Peer):
@@ -28,21 +26,8 @@ class Arrays(Peer):
     def serve(cls, place: Path, prefix: str) -> Callable[[], None]:
         socket = place / "vineyard"
         program = Path(vineyard.__file__).parent / "bdist" / "vineyardd"
-        process = subprocess.Popen(
-            [str(program), "--socket", str(socket), "--size", "2G", "--meta", "local", "--rpc=false"],
-            stdin=subprocess.DEVNULL,
-            preexec_fn=catalogue.die_with_parent,
-        )
-        while not socket.exists():
-            if process.poll() is not None:
-                raise RuntimeError(f"vineyardd ended at once, with {process.returncode}")
-            time.sleep(0.01)
-
-        def stop() -> None:
-            process.terminate()
-            process.wait()
-
-        return stop
+        arguments = ["--socket", str(socket), "--size", "2G", "--meta", "local", "--rpc=false"]
+        return programs.serve(program, arguments, socket)
 
     def connect(self) -> None:
         self.client = vineyard.connect(str(self.place / "vineyard"))
@@ -62,16 +47,12 @@ class Arrays(Peer):
         return self.client.get(name=name), None
 
 
-class Blobs(Arrays):
+class Blobs(Referenced, Arrays):
     title = "Vineyard, blobs"
     settings = (
         "create_blob, copy, seal and get_blob: neither names nor dtypes; each reader is told the blob's number "
         "once, through a multiprocessing.Pipe"
     )
-
-    def connect(self) -> None:
-        super().connect()
-        self.known: dict[str, vineyard.ObjectID] = {}
 
     def put(self, name: str, array: Floats) -> None:
         builder = self.client.create_blob(array.nbytes)
@@ -84,22 +65,14 @@ class Blobs(Arrays):
     def offer(self, name: str, array: Floats, times: int) -> None:
         self.pipe.send((name, repr(self.made[name])))
 
-    def give(self, name: str, array: Floats, soon: bool) -> None:
-        self.put(name, array)
-        self.offer(name, array, 1)
-
-    def learn(self) -> None:
+    def learn(self) -> str:
+        name: str
         name, number = self.pipe.recv()
         self.known[name] = vineyard.ObjectID(number)
-
-    def prepare(self, name: str, length: int) -> None:
-        while self.pipe.poll():
-            self.learn()
+        return name
 
     def attach(self, name: str, length: int) -> tuple[Floats, Handle]:
-        while name not in self.known:
-            self.learn()
-        blob = self.client.get_blob(self.known[name])
+        blob = self.client.get_blob(self.reference(name))
         return np.frombuffer(memoryview(blob), np.float32), None
 
     def take(self, name: str, length: int, soon: bool) -> tuple[Floats, Handle]:

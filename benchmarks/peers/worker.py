@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from peers import catalogue
+from peers import catalogue, programs
 from peers.peer import PATIENCE_S, Floats, Peer, Unsupported
 
 now_ns = time.perf_counter_ns
@@ -310,7 +310,7 @@ def answer(worker: Worker, method: str, arguments: dict[str, Any]) -> tuple[str,
 
 def work(role: str, key: str, place: Path, prefix: str, commands: Connection) -> None:
     """What a producer or consumer process does until its host has had enough of it."""
-    catalogue.die_with_parent()
+    programs.die_with_parent()
     warnings.filterwarnings("ignore", message=".*not writable.*")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
