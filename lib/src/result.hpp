@@ -35,4 +35,11 @@ class [[nodiscard]] Result {
   std::variant<T, Failure> content_;
 };
 
+// Where a failure is the caller's to handle: the value, or the failure as the exception of its code.
+template <class T>
+T value_or_throw(Result<T> result) {
+  if (!result) throw_error(result.failure().code, result.failure().text);
+  return std::move(result.value());
+}
+
 }  // namespace tensord

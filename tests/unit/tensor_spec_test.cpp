@@ -89,6 +89,12 @@ TEST_CASE("names are UTF-8 without control characters and empty parts", "[spec]"
   CHECK(check_name(std::string(255, 'a')));
 }
 
+TEST_CASE("a tensor without elements may have any strides that can be addressed", "[spec]") {
+  const std::int64_t shape[] = {std::int64_t{1} << 40, 0};
+  const std::int64_t strides[] = {3 << 22, std::int64_t{1} << 40};
+  CHECK(make_strided_spec(kInt8, shape, strides));
+}
+
 TEST_CASE("a name's namespace is what stands before its first slash", "[spec]") {
   CHECK(namespace_of("a/b/c") == "a");
   CHECK(namespace_of("abc") == "default");

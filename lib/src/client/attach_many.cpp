@@ -41,9 +41,7 @@ std::vector<View> client::Connection::attach_many(const std::shared_ptr<Connecti
     auto connection = self;  // goes into the view
     views[i] = attach_mapped(connection, names[i], mode);
     if (views[i]) return;
-    Result<View> result = attach_asking(std::move(connection), names[i], mode);
-    if (!result) throw_error(result.failure().code, result.failure().text);
-    views[i] = std::move(result.value());
+    views[i] = value_or_throw(attach_asking(std::move(connection), names[i], mode));
   };
   for (std::size_t i = 0; i < names.size(); ++i) attach(i);
 

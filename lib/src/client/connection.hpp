@@ -193,7 +193,7 @@ class Connection {
   SegmentTable segments_;
   std::optional<FreezeOnFork> freeze_on_fork_;
 
-  std::mutex segments_mutex_;  // one segment is entered at a time
+  std::mutex segments_mutex_;       // one segment is entered at a time
   std::timed_mutex request_mutex_;  // one request at a time; also guards what follows
   std::uint32_t last_id_ = 0;
   std::string lost_because_;  // not empty: no request can succeed any more

@@ -145,9 +145,7 @@ View client::Connection::attach_mapped(std::shared_ptr<Connection>& self, std::s
   auto connection = state_->connection();
   View view = client::Connection::attach_mapped(connection, name, mode);
   if (!view) [[unlikely]] {
-    Result<View> result = client::Connection::attach_asking(std::move(connection), name, mode);
-    if (!result) throw_error(result.failure().code, result.failure().text);
-    view = std::move(result.value());
+    view = value_or_throw(client::Connection::attach_asking(std::move(connection), name, mode));
   }
   return view;
 }

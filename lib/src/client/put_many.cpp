@@ -32,12 +32,6 @@ using protocol::quoted;
 // boundary. It is the largest itemsize.
 constexpr std::uintptr_t kRoomAlignment = 16;
 
-template <class T>
-T value_or_throw(Result<T> result) {
-  if (!result) throw_error(result.failure().code, result.failure().text);
-  return std::move(result.value());
-}
-
 // Memory that several items have in common, and its place in the store.
 struct SharedRoom {
   client::CommonMemory memory;

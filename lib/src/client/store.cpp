@@ -6,6 +6,8 @@
 #include <cstring>
 #include <utility>
 
+#include <tensord/layout.hpp>
+
 #include "client/connection.hpp"
 #include "client/copy_array.hpp"
 #include "client/fork_guard.hpp"
@@ -22,12 +24,6 @@ using protocol::quoted;
 
 // A daemon that was asked to stop has only to leave its event loop.
 constexpr std::chrono::milliseconds kStopTimeout{10'000};
-
-template <class T>
-T value_or_throw(Result<T> result) {
-  if (!result) throw_error(result.failure().code, result.failure().text);
-  return std::move(result.value());
-}
 
 protocol::FindReply find(client::Connection& connection, std::string_view name) {
   value_or_throw(protocol::check_name(name));
@@ -141,9 +137,7 @@ std::vector<View> Store::publish_many(std::span<Builder> builders) const {
 std::byte* Builder::mutable_data() const { return usable(impl_).draft.data; }
 std::size_t Builder::extent_bytes() const { return usable(impl_).draft.size_bytes; }
 std::size_t Builder::size_bytes() const {
-  std::size_t bytes = dtype().itemsize();
-  for (const std::int64_t extent : shape()) bytes *= static_cast<std::size_t>(extent);
-  return bytes;
+  return static_cast<std::size_t>(count_elements(shape())) * dtype().itemsize();
 }
 DType Builder::dtype() const { return usable(impl_).spec.dtype; }
 Kind Builder::kind() const { return usable(impl_).kind; }

@@ -33,23 +33,12 @@ std::size_t dimension(const View& view, int dim) {
 
 View View::as_strided(std::span<const std::int64_t> shape, std::span<const std::int64_t> strides,
                       std::int64_t offset) const {
-  if (shape.size() != strides.size()) {
-    throw InvalidArgumentError("a layout has as many strides as dimensions; shape is " + text_of(shape) +
-                               ", strides are " + text_of(strides));
-  }
-  if (shape.size() > kMaxDims) {
-    throw LimitReachedError("the sub-view has " + std::to_string(shape.size()) +
-                            " dimensions; tensord holds at most " + std::to_string(kMaxDims));
-  }
-  protocol::TensorSpec spec{dtype(), static_cast<std::uint32_t>(shape.size())};
-  std::ranges::copy(shape, spec.shape);
-  std::ranges::copy(strides, spec.strides);
-  const Result<std::uint64_t> extent = protocol::extent_bytes(spec);
-  if (!extent) throw_error(extent.failure().code, extent.failure().text);
+  const protocol::TensorSpec spec = value_or_throw(protocol::make_spec(dtype(), shape, strides));
+  const std::uint64_t extent = value_or_throw(protocol::extent_bytes(spec));
   const std::uint64_t room = extent_bytes();
   const std::uint64_t itemsize = dtype().itemsize();
   if (offset < 0 || static_cast<std::uint64_t>(offset) > room / itemsize ||
-      extent.value() > room - static_cast<std::uint64_t>(offset) * itemsize) {
+      extent > room - static_cast<std::uint64_t>(offset) * itemsize) {
     throw InvalidArgumentError("a sub-view of shape " + text_of(shape) + " and strides " + text_of(strides) +
                                " from element " + std::to_string(offset) + " on reaches outside of the " +
                                std::to_string(room) + " bytes of this view of " + quoted(name()));

@@ -2,7 +2,6 @@
 // does not touch them, so there is nothing to copy.
 #include <tensord/view.hpp>
 
-#include <algorithm>
 #include <utility>
 
 #include <tensord/layout.hpp>
@@ -45,17 +44,11 @@ std::size_t View::size_bytes() const { return static_cast<std::size_t>(numel()) 
 
 std::size_t View::extent_bytes() const {
   if (!owns_layout_) return slot_->size_bytes;
-  protocol::TensorSpec spec{dtype(), ndim_};
-  std::ranges::copy(shape(), spec.shape);
-  std::ranges::copy(strides(), spec.strides);
-  return protocol::extent_bytes(spec).value();  // was checked when the sub-view was made
+  // Was checked when the sub-view was made.
+  return protocol::extent_bytes(protocol::make_spec(dtype(), shape(), strides()).value()).value();
 }
 
-std::int64_t View::numel() const {
-  std::int64_t count = 1;
-  for (const std::int64_t extent : shape()) count *= extent;
-  return count;
-}
+std::int64_t View::numel() const { return count_elements(shape()); }
 
 Location View::location() const {
   const client::Segment& segment = connection_->segment_of(*slot_);

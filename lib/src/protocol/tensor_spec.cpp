@@ -70,13 +70,14 @@ Failure unlike(std::size_t strides, std::size_t shape) {
 // Whether no two elements share a place, judged as NumPy and torch do it fast: each stride steps over all
 // that the smaller ones reach. Layouts that interleave in cleverer ways are refused with the others.
 bool elements_overlap(const TensorSpec& spec) {
+  // Of no elements, none does; and only elements keep the sums below from overflowing.
+  if (count_elements({spec.shape, spec.ndim}) == 0) return false;
   std::array<std::uint32_t, kMaxDims> order{};
   const auto dims = std::span(order).first(spec.ndim);
   std::iota(dims.begin(), dims.end(), 0u);
   std::ranges::sort(dims, {}, [&](std::uint32_t i) { return spec.strides[i]; });
   std::int64_t reach = 0;  // the largest offset so far
   for (const std::uint32_t i : dims) {
-    if (spec.shape[i] == 0) return false;
     if (spec.shape[i] == 1) continue;
     if (spec.strides[i] <= reach) return true;
     reach += (spec.shape[i] - 1) * spec.strides[i];
@@ -86,8 +87,8 @@ bool elements_overlap(const TensorSpec& spec) {
 
 }  // namespace
 
-Result<TensorSpec> make_strided_spec(DType dtype, std::span<const std::int64_t> shape,
-                                     std::span<const std::int64_t> strides) {
+Result<TensorSpec> make_spec(DType dtype, std::span<const std::int64_t> shape,
+                             std::span<const std::int64_t> strides) {
   if (shape.size() > kMaxDims) return too_many_dims(shape.size());
   if (shape.size() != strides.size()) return unlike(strides.size(), shape.size());
   TensorSpec spec;
@@ -97,7 +98,13 @@ Result<TensorSpec> make_strided_spec(DType dtype, std::span<const std::int64_t> 
   std::ranges::copy(strides, spec.strides);
   const Result<std::uint64_t> extent = extent_bytes(spec);
   if (!extent) return extent.failure();
-  if (elements_overlap(spec)) {
+  return spec;
+}
+
+Result<TensorSpec> make_strided_spec(DType dtype, std::span<const std::int64_t> shape,
+                                     std::span<const std::int64_t> strides) {
+  Result<TensorSpec> spec = make_spec(dtype, shape, strides);
+  if (spec && elements_overlap(*spec)) {
     return invalid(
         "with these strides several elements share a place: a tensor of its own needs strides of "
         "which each steps over what the smaller ones reach");

@@ -26,7 +26,10 @@ struct TensorSpec {
 // extent, a size that overflows), kUnsupportedType.
 [[nodiscard]] Result<TensorSpec> make_contiguous_spec(DType dtype, std::span<const std::int64_t> shape);
 
-// Of given strides: positive ones, of which no two elements share a place. Fails as above.
+// Of any strides but negative ones. Fails as above.
+[[nodiscard]] Result<TensorSpec> make_spec(DType dtype, std::span<const std::int64_t> shape,
+                                           std::span<const std::int64_t> strides);
+// The same for strides that are positive and let no two elements share a place.
 [[nodiscard]] Result<TensorSpec> make_strided_spec(DType dtype, std::span<const std::int64_t> shape,
                                                    std::span<const std::int64_t> strides);
 // What a copy of `array` is stored as: with packed_strides() of its strides. Fails as above.
