@@ -13,8 +13,8 @@
 
 namespace tensord::python {
 
-[[nodiscard]] Mode read_mode(pybind11::handle object);                        // "r", "r+"
-[[nodiscard]] Lifetime read_lifetime(pybind11::handle object);                // "store", "client"
+[[nodiscard]] Mode read_mode(pybind11::handle object);          // "r", "r+"
+[[nodiscard]] Lifetime read_lifetime(pybind11::handle object);  // "store", "client"
 [[nodiscard]] PutOptions read_put_options(bool replace, bool live, pybind11::handle lifetime);
 [[nodiscard]] std::vector<std::int64_t> read_shape(pybind11::handle object);  // 3, (), (2, 3), [2, 3]
 // Seconds from 0 up, or None for ever.

@@ -155,7 +155,7 @@ Source read_source(py::handle handle) {
   if (py::isinstance<PyView>(object)) return {Source::Kind::kView, object};
   if (is_plain_python(object)) return through_numpy(object);
   if (py::hasattr(object, "__dlpack__")) {
-    return {Source::Kind::kDlpack, object};
+    return {Source::Kind::kDlpack, object, from_dlpack(object)};
   }
   if (py::hasattr(object, "__cuda_array_interface__")) {
     throw UnsupportedTypeError("tensord holds tensors of the CPU; this " + type_name(object) +
@@ -186,7 +186,7 @@ std::optional<ArrayInput> read_elements(const Source& source) {
     case Source::Kind::kNumpy: return from_numpy(py::reinterpret_borrow<py::array>(source.object));
     case Source::Kind::kTorch: return from_torch(source.object);
     case Source::Kind::kView: return from_view(source.object.cast<const PyView&>());
-    case Source::Kind::kDlpack: return from_dlpack(source.object);
+    case Source::Kind::kDlpack: return source.exported;
   }
   return std::nullopt;
 }

@@ -19,22 +19,7 @@
 
 namespace tensord::python {
 
-// The object, and which of the four faces it shows.
-struct Source {
-  enum class Kind : std::uint8_t { kNumpy, kTorch, kView, kDlpack };
-  Kind kind{};
-  pybind11::object object;  // a NumPy array; a torch tensor, detached; a View; a DLPack producer
-};
-
-// Throws UnsupportedTypeError for objects that are no arrays, or lie on another device, and says what to do.
-[[nodiscard]] Source read_source(pybind11::handle object);
-
-// The view, if the source is one of a live tensor: then its elements may change while they are copied.
-[[nodiscard]] std::optional<View> live_view(const Source& source);
-// A private copy of such a source, all of one version.
-[[nodiscard]] Source whole_copy(const Source& source);
-
-// The elements of a source, in memory.
+// Elements in memory.
 struct ArrayInput {
   DType dtype{};
   std::vector<std::int64_t> shape;
@@ -45,7 +30,24 @@ struct ArrayInput {
   [[nodiscard]] Array array() const { return {dtype, shape, strides, data}; }
 };
 
-// Nothing if the elements lie at places that are no multiple of their size apart: only NumPy can copy those.
+// The object, and which of the four faces it shows.
+struct Source {
+  enum class Kind : std::uint8_t { kNumpy, kTorch, kView, kDlpack };
+  Kind kind{};
+  pybind11::object object;               // a NumPy array; a torch tensor, detached; a View; a DLPack producer
+  std::optional<ArrayInput> exported{};  // what a DLPack producer handed out, once
+};
+
+// Throws UnsupportedTypeError for objects that are no arrays, or lie on another device, and says what to do.
+[[nodiscard]] Source read_source(pybind11::handle object);
+
+// The view, if the source is one of a live tensor: then its elements may change while they are copied.
+[[nodiscard]] std::optional<View> live_view(const Source& source);
+// A private copy of such a source, all of one version.
+[[nodiscard]] Source whole_copy(const Source& source);
+
+// The elements of a source. Nothing if they lie at places that are no multiple of their size apart: only
+// NumPy can copy those.
 // Throws UnsupportedTypeError for elements that tensord does not hold, and says what to do.
 [[nodiscard]] std::optional<ArrayInput> read_elements(const Source& source);
 

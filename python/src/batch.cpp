@@ -16,6 +16,7 @@
 
 #include "arguments.hpp"
 #include "array_input.hpp"
+#include "build.hpp"
 #include "cast.hpp"
 #include "converted.hpp"
 #include "draft.hpp"
@@ -195,31 +196,14 @@ class PyBuildMany {
     return views;
   }
 
-  // Publishes all, or, after an exception, drops all. Never swallows the exception.
+  // As end_block().
   void exit(py::handle exception_type) {
     if (!entered_ || std::exchange(ended_, true)) {
       throw InvalidArgumentError("this BuildMany was never entered, or has ended");
     }
     const Drafts drafts = std::exchange(drafts_, {});
-    const std::vector<py::object> python_views = std::exchange(views_, {});
-    const auto close_all = [&] {
-      for (const py::object& view : python_views) view.cast<PyView&>().close();
-    };
-    if (!exception_type.is_none()) {
-      close_all();
-      return;
-    }
-    std::vector<View> published;
-    try {
-      const NoGil no_gil;
-      published = Draft::publish_many(store_, drafts);
-    } catch (...) {
-      close_all();
-      throw;
-    }
-    for (std::size_t i = 0; i < published.size(); ++i) {
-      python_views[i].cast<PyView&>().publish(std::move(published[i]));
-    }
+    const std::vector<py::object> views = std::exchange(views_, {});
+    end_block(exception_type, views, [&] { return Draft::publish_many(store_, drafts); });
   }
 
  private:

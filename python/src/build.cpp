@@ -11,6 +11,26 @@ namespace py = pybind11;
 
 namespace tensord::python {
 
+void end_block(py::handle exception_type, std::span<const py::object> views,
+               const std::function<std::vector<View>()>& publish) {
+  const auto close_all = [&] {
+    for (const py::object& view : views) view.cast<PyView&>().close();
+  };
+  if (!exception_type.is_none()) {
+    close_all();
+    return;
+  }
+  std::vector<View> published;
+  try {
+    const NoGil no_gil;
+    published = publish();
+  } catch (...) {
+    close_all();
+    throw;
+  }
+  for (std::size_t i = 0; i < views.size(); ++i) views[i].cast<PyView&>().publish(std::move(published[i]));
+}
+
 py::object PyBuild::enter() {
   if (!draft_ || view_)
     throw InvalidArgumentError("a Build is entered once: call store.build(...) for each tensor");
@@ -23,20 +43,7 @@ void PyBuild::exit(py::handle exception_type) {
   // Whatever happens now, the block is over.
   const std::shared_ptr<Draft> draft = std::exchange(draft_, nullptr);
   const py::object view = std::exchange(view_, py::object());
-  auto& python_view = view.cast<PyView&>();
-  if (!exception_type.is_none()) {
-    python_view.close();
-    return;
-  }
-  View published;
-  try {
-    const NoGil no_gil;
-    published = draft->publish();
-  } catch (...) {
-    python_view.close();
-    throw;
-  }
-  python_view.publish(std::move(published));
+  end_block(exception_type, {&view, 1}, [&] { return std::vector{draft->publish()}; });
 }
 
 void register_build(py::module_& module) {

@@ -6,13 +6,24 @@
 
 #include <pybind11/pybind11.h>
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
+#include <vector>
+
+#include <tensord/view.hpp>
 
 #include "draft.hpp"
 
 namespace tensord::python {
+
+// The end of a block over tensors in the making: publishes them, without the GIL, or, after an exception,
+// drops them. `views` are what the block wrote through, in the order of what `publish` returns; they become
+// views of the published tensors, or are closed. Never swallows an exception.
+void end_block(pybind11::handle exception_type, std::span<const pybind11::object> views,
+               const std::function<std::vector<View>()>& publish);
 
 class PyBuild {
  public:
@@ -21,7 +32,7 @@ class PyBuild {
 
   // A writable view. Once only.
   [[nodiscard]] pybind11::object enter();
-  // Publishes, or, after an exception, drops. Never swallows the exception.
+  // As end_block().
   void exit(pybind11::handle exception_type);
 
  private:

@@ -56,7 +56,7 @@ std::optional<DType> held_dtype(const Source& source) {
       case Kind::kNumpy: return dtype_from_numpy(source.object.attr("dtype"));
       case Kind::kTorch: return dtype_from_torch(source.object.attr("dtype"));
       case Kind::kView: return source.object.cast<const PyView&>().elements().dtype;
-      case Kind::kDlpack: return read_elements(source)->dtype;
+      case Kind::kDlpack: return source.exported->dtype;
     }
   } catch (const UnsupportedTypeError&) {
   }

@@ -1,8 +1,9 @@
 #include "draft.hpp"
 
-#include <Python.h>
-
+#include <optional>
 #include <utility>
+
+#include "no_gil.hpp"
 
 namespace tensord::python {
 
@@ -35,13 +36,9 @@ Draft::~Draft() {
   if (!builder_) return;
   // Dropping it asks the daemon. A request never waits while it holds the GIL: another thread may
   // wait for the GIL in the midst of its own request, to look for Ctrl-C.
-  if (Py_IsInitialized() != 0 && PyGILState_Check() != 0) {
-    PyThreadState* const state = PyEval_SaveThread();
-    builder_.abort();
-    PyEval_RestoreThread(state);
-  } else {
-    builder_.abort();
-  }
+  std::optional<NoGil> no_gil;
+  if (Py_IsInitialized() != 0 && PyGILState_Check() != 0) no_gil.emplace();
+  builder_.abort();
 }
 
 }  // namespace tensord::python
