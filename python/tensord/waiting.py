@@ -6,11 +6,13 @@ thread ends by itself within a fifth of a second. So nobody waits for such threa
 it closes, and not the interpreter, which stops those that are left before it goes.
 """
 
-import asyncio
 import atexit
 import threading
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 from tensord._core import Store, View, WaitStop
 
@@ -47,6 +49,8 @@ async def wait_for_version(self: View, after: int, *, timeout: float | None = No
 
 
 async def _beside_the_loop(wait: Callable[[], _T]) -> _T:
+    import asyncio  # more than half of the time of `import tensord`, if it were up there
+
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
     stop = WaitStop()
