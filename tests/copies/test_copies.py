@@ -27,6 +27,11 @@ class Sides:
     def consume(self):
         self.counted["consumer"] = self.consumer.do("run", "consumer", self.number)
 
+    def consume_without_a_copy(self):
+        self.consume()
+        self.check_same_content()
+        self.check_counters(subject_copies=False)
+
     def look(self):
         return self.producer.do("look"), self.consumer.do("look")
 
@@ -106,9 +111,7 @@ def test_every_claim_of_the_page_is_tested_below():
 @with_claim("Shares.")
 def test_what_shares_shows_the_writes_of_each_process_to_the_other(make_sides, number):
     sides = make_sides(number)
-    sides.consume()
-    sides.check_same_content()
-    sides.check_counters(subject_copies=False)
+    sides.consume_without_a_copy()
     sides.check_write(sides.producer, sides.consumer, seen=True)
     if sides.example.subject == "consumer":
         sides.producer.do("fill", 5)
@@ -118,9 +121,7 @@ def test_what_shares_shows_the_writes_of_each_process_to_the_other(make_sides, n
 @with_claim("Shares, read-only.")
 def test_what_shares_read_only_shows_writes_and_makes_none(make_sides, store, number):
     sides = make_sides(number)
-    sides.consume()
-    sides.check_same_content()
-    sides.check_counters(subject_copies=False)
+    sides.consume_without_a_copy()
     assert not sides.consumer.do("fill", 66)["done"]
     if store.info(NAME).kind == "live":
         sides.check_write(sides.producer, sides.consumer, seen=True)
@@ -132,9 +133,7 @@ def test_what_shares_read_only_shows_writes_and_makes_none(make_sides, store, nu
 @with_claim("Shares until written.")
 def test_what_shares_until_written_keeps_its_writes_to_itself(make_sides, store, number):
     sides = make_sides(number)
-    sides.consume()
-    sides.check_same_content()
-    sides.check_counters(subject_copies=False)
+    sides.consume_without_a_copy()
     sides.check_write(sides.consumer, sides.producer, seen=False)
     assert store[NAME].torch().tolist() == store[NAME].numpy().tolist() == [0, 1, 2, 3, 4, 5]
 

@@ -79,6 +79,14 @@ std::size_t count_in(const std::string& text, const std::string& what) {
   return count;
 }
 
+// A daemon with an honest client, who holds a tensor.
+struct Scene {
+  DaemonProcess daemon;
+  Store honest = daemon.connect();
+  const std::vector<float> values{1, 2, 3, 4};
+  View held = honest.put<float>("honest/x", values);
+};
+
 // An honest client that was there before, and one that comes now.
 void check_that_others_go_on(const DaemonProcess& daemon, const Store& honest, const View& held) {
   REQUIRE(daemon.running());
@@ -99,13 +107,9 @@ Create honest_create(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("requests out of form end their connection, with one line in the log, and nobody else's",
-          "[hostile]") {
-  const DaemonProcess daemon;
-  const Store honest = daemon.connect();
-  const std::vector<float> values{1, 2, 3, 4};
-  const View held = honest.put<float>("honest/x", values);
-
+TEST_CASE_METHOD(Scene,
+                 "requests out of form end their connection, with one line in the log, and nobody else's",
+                 "[hostile]") {
   struct Attack {
     std::string what;
     bool after_hello;
@@ -173,11 +177,7 @@ TEST_CASE("requests out of form end their connection, with one line in the log, 
   CHECK(eventually([&] { return honest.stats().connections == 1; }));
 }
 
-TEST_CASE("requests that are wrong in content get an error and change nothing", "[hostile]") {
-  const DaemonProcess daemon;
-  const Store honest = daemon.connect();
-  const std::vector<float> values{1, 2, 3, 4};
-  const View held = honest.put<float>("honest/x", values);
+TEST_CASE_METHOD(Scene, "requests that are wrong in content get an error and change nothing", "[hostile]") {
   Attacker attacker(daemon);
   attacker.say_hello();
 
@@ -255,11 +255,8 @@ TEST_CASE("requests that are wrong in content get an error and change nothing", 
   check_that_others_go_on(daemon, honest, held);
 }
 
-TEST_CASE("a batch that comes in pieces is published as it was announced, or not at all", "[hostile]") {
-  const DaemonProcess daemon;
-  const Store honest = daemon.connect();
-  const std::vector<float> values{1, 2, 3, 4};
-  const View held = honest.put<float>("honest/x", values);
+TEST_CASE_METHOD(Scene, "a batch that comes in pieces is published as it was announced, or not at all",
+                 "[hostile]") {
   Attacker attacker(daemon);
   attacker.say_hello();
   std::vector<CreateReply> created;
@@ -381,12 +378,9 @@ TEST_CASE("a hundred thousand random messages of every type and size do not harm
   CHECK(eventually([&] { return honest.stats().tensors == 1 && honest.stats().building_tensors == 0; }));
 }
 
-TEST_CASE("a client that scribbles over its ledger delays frees of what it was granted, and no more",
-          "[hostile]") {
-  const DaemonProcess daemon;
-  const Store honest = daemon.connect();
-  const std::vector<float> values{1, 2, 3, 4};
-  View held = honest.put<float>("honest/x", values);
+TEST_CASE_METHOD(Scene,
+                 "a client that scribbles over its ledger delays frees of what it was granted, and no more",
+                 "[hostile]") {
   {
     const os::UniqueFd socket = os::connect_seqpacket(daemon.socket());
     Hello hello;

@@ -62,21 +62,22 @@ def test_read_and_clone_wait_for_a_writer_as_long_as_they_are_told(store):
     assert reader.clone(timeout=None).shape == (3,)
 
 
+# Writes whole versions of a live tensor for ever; the elements of each are its number.
+WRITER = """
+view = tensord.connect().attach("w/x", mode="r+")
+array = view.numpy()
+for i in range(1, 1_000_000_000):
+    with view.writing():
+        array[:] = i
+    if i == 1:
+        say("begun")
+"""
+
+
 def test_of_many_reads_beside_a_writer_in_another_process_none_is_of_two_versions(store, socket):
     store.put("w/x", np.zeros(64, np.int64), live=True)
     reader = store.attach("w/x")
-    with OtherProcess(
-        socket,
-        """
-        view = tensord.connect().attach("w/x", mode="r+")
-        array = view.numpy()
-        for i in range(1, 1_000_000_000):
-            with view.writing():
-                array[:] = i
-            if i == 1:
-                say("begun")
-        """,
-    ) as writer:
+    with OtherProcess(socket, WRITER) as writer:
         assert writer.hear() == "begun"
         out = np.empty(64, np.int64)
         last = 0
@@ -89,17 +90,9 @@ def test_of_many_reads_beside_a_writer_in_another_process_none_is_of_two_version
 
 @pytest.mark.parametrize("dtype", [None, "float64"])
 def test_a_live_tensor_that_is_put_under_another_name_goes_there_as_one_version(store, socket, dtype):
-    view = store.put("live", np.zeros(20_000, np.int32), live=True)
-    code = """
-        view = tensord.connect().attach("live", "r+")
-        array = view.numpy()
-        say("ready")
-        for number in range(1, 1_000_000):
-            with view.writing():
-                array[:] = number
-    """
-    with OtherProcess(socket, code) as writer:
-        assert writer.hear() == "ready"
+    view = store.put("w/x", np.zeros(20_000, np.int32), live=True)
+    with OtherProcess(socket, WRITER) as writer:
+        assert writer.hear() == "begun"
         seen = set()
         while len(seen) < 30:
             copy = store.put("copy", view, dtype=dtype, replace=True).numpy()
