@@ -27,7 +27,8 @@ Server::Server(Listener listener, const Options& options)
     : listener_(std::move(listener)),
       socket_(loop_, listener_.release_fd()),
       signals_(loop_, SIGTERM, SIGINT),
-      service_(loop_, options, [this] { stop(); }) {}
+      service_(loop_, options, [this] { stop(); }),
+      rings_(loop_) {}
 
 void Server::run() {
   signals_.async_wait([this](const boost::system::error_code& error, int signal) {
@@ -50,7 +51,7 @@ asio::awaitable<void> Server::accept_clients() {
   for (;;) {
     const int fd = ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
-      auto session = std::make_shared<Session>(loop_, os::UniqueFd(fd), service_);
+      auto session = std::make_shared<Session>(loop_, os::UniqueFd(fd), service_, rings_);
       asio::co_spawn(
           loop_, [session] { return session->run(); }, asio::detached);
     } else if (errno == EAGAIN) {

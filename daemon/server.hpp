@@ -5,6 +5,7 @@
 
 #include "listener.hpp"
 #include "options.hpp"
+#include "rings.hpp"
 #include "service.hpp"
 
 namespace tensord::daemon {
@@ -24,6 +25,7 @@ class Server {
   boost::asio::posix::stream_descriptor socket_;
   boost::asio::signal_set signals_;
   Service service_;
+  Rings rings_;
 };
 
 }  // namespace tensord::daemon

@@ -112,6 +112,7 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
   }
   welcome.client = registry_.add_client(who, shm::LedgerScanner(bytes_of_region(region), slot_count));
   shm::format_ledger(bytes_of_region(region), slot_count, welcome.client);
+  welcome.ring = shm::RingServer(shm::ring_of(bytes_of_region(region), slot_count));
   connected_.emplace(welcome.client, Connected{who, std::move(region)});
   welcome.reply.protocol_version = protocol::kProtocolVersion;
   welcome.reply.layout_version = shm::kLayoutVersion;

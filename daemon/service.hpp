@@ -24,6 +24,7 @@
 #include "registry.hpp"
 #include "result.hpp"
 #include "segments.hpp"
+#include "shm/ring.hpp"
 
 namespace tensord::daemon {
 
@@ -36,6 +37,7 @@ class Service {
     ClientId client = 0;
     protocol::HelloReply reply;
     std::array<os::UniqueFd, 2> fds;  // catalog, ledger
+    shm::RingServer ring;             // in the ledger; valid until farewell
   };
   // Fails with kVersionMismatch, kLimitReached.
   Result<Welcome> welcome(const Credentials& who, const protocol::Hello& hello);

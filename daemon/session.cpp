@@ -2,10 +2,13 @@
 
 #include "session.hpp"
 
+#include <sys/socket.h>
+
 #include <cstring>
 #include <system_error>
 
 #include "log.hpp"
+#include "os/cpu.hpp"
 #include "os/socket.hpp"
 
 namespace tensord::daemon {
@@ -18,10 +21,21 @@ constexpr std::chrono::seconds kHelloTimeout{10};
 // Messages handled in a row before others get their turn.
 constexpr int kMessagesPerTurn = 32;
 
+bool is_bell(std::span<const std::byte> message) {
+  protocol::Bell bell;
+  if (message.size() != sizeof bell) return false;
+  std::memcpy(&bell, message.data(), sizeof bell);
+  return bell.header.type == MessageType::kBell;
+}
+
 }  // namespace
 
-Session::Session(asio::io_context& loop, os::UniqueFd socket, Service& service)
-    : socket_(loop, socket.release()), service_(service), hello_timer_(loop) {
+Session::Session(asio::io_context& loop, os::UniqueFd socket, Service& service, Rings& rings)
+    : socket_(loop, socket.release()),
+      service_(service),
+      dispatcher_(service),
+      rings_(rings),
+      hello_timer_(loop) {
   const os::PeerCredentials peer = os::peer_credentials(socket_.native_handle());
   who_ = {peer.pid, peer.uid, peer.gid};
 }
@@ -40,7 +54,14 @@ asio::awaitable<void> Session::run() {
     log::error("the session of pid " + std::to_string(who_.pid) + " ends: " + error.what());
   }
   hello_timer_.cancel();
-  if (client_) service_.farewell(*client_);
+  ended_ = true;
+  rings_.forget(this);
+  farewell();
+}
+
+// Not while a request is being answered: it still speaks of the client.
+void Session::farewell() {
+  if (client_ && ended_ && !answering_ring_) service_.farewell(*client_);
 }
 
 void Session::end_unless_greeted_in_time() {
@@ -69,123 +90,112 @@ asio::awaitable<Session::Next> Session::receive_one() {
 }
 
 Session::Next Session::hello(std::span<const std::byte> message) {
-  const auto request = parse<protocol::Hello>(message);
-  if (!request || request->magic != protocol::kHelloMagic) return refuse("its first message is no hello");
-  Result<Service::Welcome> welcome = service_.welcome(who_, *request);
+  protocol::Hello request;
+  if (message.size() != sizeof request) return refuse("its first message is no hello");
+  std::memcpy(&request, message.data(), sizeof request);
+  if (request.header.type != MessageType::kHello || request.magic != protocol::kHelloMagic) {
+    return refuse("its first message is no hello");
+  }
+  Result<Service::Welcome> welcome = service_.welcome(who_, request);
+  Answer answer;
   if (!welcome) {
     log::warning("pid " + std::to_string(who_.pid) + " is turned away: " + welcome.failure().text);
-    answer<protocol::HelloReply>(request->header, welcome.failure());
+    answer.set_error(request.header, welcome.failure());
+    send(answer.bytes());
     return Next::kEnd;
   }
   client_ = welcome->client;
+  ring_ = welcome->ring;
   hello_timer_.cancel();
-  return answer<protocol::HelloReply>(request->header, welcome->reply, welcome->fds);
+  answer.set(request.header, Result(welcome->reply));
+  return send(answer.bytes(), welcome->fds);
 }
+
+// ---- requests by socket -----------------------------------------------------------------------
 
 asio::awaitable<Session::Next> Session::handle(std::span<const std::byte> message) {
-  protocol::RequestHeader header;
-  if (message.size() < sizeof header) co_return refuse("its message has no header");
-  std::memcpy(&header, message.data(), sizeof header);
-  switch (header.type) {
-    case MessageType::kCreate:
-      if (const auto request = parse<protocol::Create>(message)) {
-        co_return answer(header, co_await service_.create(*client_, *request));
-      }
-      break;
-    case MessageType::kPublish:
-      if (const auto request = parse<protocol::Publish>(message)) {
-        co_return answer(header, service_.publish(*client_, *request));
-      }
-      break;
-    case MessageType::kPublishMany:
-      if (const auto request = parse<protocol::PublishMany>(message)) {
-        co_return answer(header, service_.publish_many(*client_, *request));
-      }
-      break;
-    case MessageType::kAbort:
-      if (const auto request = parse<protocol::Abort>(message)) {
-        co_return answer(header, service_.abort(*client_, *request));
-      }
-      break;
-    case MessageType::kDelete:
-      if (const auto request = parse<protocol::Delete>(message)) {
-        co_return answer(header, service_.remove(*client_, *request));
-      }
-      break;
-    case MessageType::kFind:
-      if (const auto request = parse<protocol::Find>(message)) {
-        std::vector<os::UniqueFd> fds;
-        Result<protocol::FindReply> result = service_.find(*client_, *request, fds);
-        co_return answer(header, std::move(result), fds);
-      }
-      break;
-    case MessageType::kGrant:
-      if (const auto request = parse<protocol::Grant>(message)) {
-        std::vector<os::UniqueFd> fds;
-        Result<protocol::GrantReply> result = service_.grant(*client_, *request, fds);
-        co_return answer(header, std::move(result), fds);
-      }
-      break;
-    case MessageType::kList:
-      if (const auto request = parse<protocol::List>(message)) {
-        co_return answer<protocol::ListReply>(header, service_.list(*request));
-      }
-      break;
-    case MessageType::kStats:
-      if (parse<protocol::Stats>(message)) co_return answer<protocol::StatsReply>(header, service_.stats());
-      break;
-    case MessageType::kAskAbout:
-      if (const auto request = parse<protocol::AskAbout>(message)) {
-        co_return answer<protocol::AskAboutReply>(header, service_.ask_about(*request));
-      }
-      break;
-    case MessageType::kShutdown:
-      if (parse<protocol::Shutdown>(message)) co_return answer(header, service_.shutdown(*client_));
-      break;
-    case MessageType::kNudge:
-      if (const auto request = parse<protocol::Nudge>(message)) {
-        service_.nudge(*request);
-        co_return Next::kGoOn;
-      }
-      break;
-    case MessageType::kHello: co_return refuse("it says hello twice");
-    default:
-      co_return refuse("it sends a message of the unknown type " +
-                       std::to_string(static_cast<std::uint32_t>(header.type)));
+  if (is_bell(message)) {
+    rings_.rang(shared_from_this());
+    co_return Next::kGoOn;
   }
-  co_return refuse("its message of type " + std::to_string(static_cast<std::uint32_t>(header.type)) +
-                   " has " + std::to_string(message.size()) + " bytes");
-}
-
-template <class T>
-std::optional<T> Session::parse(std::span<const std::byte> message) {
-  T request;
-  if (message.size() != sizeof request) return std::nullopt;
-  std::memcpy(&request, message.data(), sizeof request);
-  if (request.header.type != T::kType) return std::nullopt;
-  return request;
-}
-
-template <class Reply>
-Session::Next Session::answer(const protocol::RequestHeader& request, Result<Reply> result,
-                              std::span<const os::UniqueFd> fds) {
-  if (result) {
-    result->header = {request.type, request.id, Errc::kOk, 0};
-    std::vector<int> numbers;
-    for (const os::UniqueFd& fd : fds) numbers.push_back(fd.get());
-    return send(protocol::bytes_of(result.value()), numbers);
+  Answer answer;
+  const Dispatcher::Outcome outcome = co_await dispatcher_.handle(*client_, message, answer);
+  switch (outcome.kind) {
+    case Dispatcher::Outcome::kAnswered: co_return send(answer.bytes(), answer.fds);
+    case Dispatcher::Outcome::kSilent: co_return Next::kGoOn;
+    case Dispatcher::Outcome::kBroken: break;
   }
-  protocol::ErrorReply error;
-  error.header = {request.type, request.id, result.failure().code, 0};
-  error.text.assign(result.failure().text);
-  return send(protocol::bytes_of(error));
+  co_return refuse(outcome.why);
 }
 
-Session::Next Session::send(std::span<const std::byte> message, std::span<const int> fds) {
+Session::Next Session::send(std::span<const std::byte> message, std::span<const os::UniqueFd> fds) {
+  std::vector<int> numbers;
+  for (const os::UniqueFd& fd : fds) numbers.push_back(fd.get());
   // A client has a few requests under way (kMaxRequestsUnderWay) and takes their replies, so a full socket
   // means that it does not read. The daemon does not wait for anybody.
-  if (os::send_message(socket_.native_handle(), message, fds, /*block=*/false)) return Next::kGoOn;
+  if (os::send_message(socket_.native_handle(), message, numbers, /*block=*/false)) return Next::kGoOn;
   return refuse("it does not read its replies, or is gone");
+}
+
+// ---- requests by ring -------------------------------------------------------------------------
+
+void Session::watch_ring() { ring_.watch(os::this_cpu()); }
+bool Session::is_beside_daemon() const { return ring_.client_cpu() == os::this_cpu(); }
+
+bool Session::serve_ring() {
+  if (answering_ring_ || ended_ || ring_.look() == shm::RingServer::Look::kNothing) return false;
+  answering_ring_ = true;
+  asio::co_spawn(
+      socket_.get_executor(), [self = shared_from_this()] { return self->answer_ring(); }, asio::detached);
+  return true;
+}
+
+bool Session::leave_ring() {
+  if (!answering_ring_) return ring_.leave();
+  // The request waits for memory, which takes its time; answer_ring() looks for the next one by itself.
+  ring_.unwatch();
+  return true;
+}
+
+asio::awaitable<void> Session::answer_ring() {
+  Next next = Next::kGoOn;
+  try {
+    for (int handled = 1; next == Next::kGoOn && !ended_; ++handled) {
+      if (ring_.look() == shm::RingServer::Look::kNothing) break;
+      next = co_await answer_one_of_ring();
+      if (handled % kMessagesPerTurn == 0) {
+        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+      }
+    }
+  } catch (const std::exception& error) {
+    log::error("the ring of pid " + std::to_string(who_.pid) + " ends: " + error.what());
+    next = Next::kEnd;
+  }
+  answering_ring_ = false;
+  if (next == Next::kEnd) {
+    // run() waits for the socket, and ends when it is shut.
+    ::shutdown(socket_.native_handle(), SHUT_RDWR);
+  }
+  farewell();
+}
+
+asio::awaitable<Session::Next> Session::answer_one_of_ring() {
+  if (ring_.look() == shm::RingServer::Look::kBroken) co_return refuse("it posts more than its ring holds");
+  std::array<std::byte, shm::kRingRequestBytes> request;
+  const std::size_t size_bytes = ring_.copy_request(request);
+  Answer answer;
+  const Dispatcher::Outcome outcome =
+      co_await dispatcher_.handle(*client_, std::span(request).first(size_bytes), answer);
+  if (outcome.kind == Dispatcher::Outcome::kBroken) co_return refuse(outcome.why);
+  if (!answer.fds.empty() || answer.bytes().size() > shm::kRingReplyBytes) {
+    co_return refuse("it posts to its ring what belongs on its socket");
+  }
+  if (ring_.answer(answer.bytes())) {
+    protocol::Wake wake;
+    wake.header.type = protocol::Wake::kType;
+    co_return send(protocol::bytes_of(wake));
+  }
+  co_return Next::kGoOn;
 }
 
 Session::Next Session::refuse(const std::string& what) {

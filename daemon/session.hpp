@@ -1,9 +1,9 @@
-// Session: one client's socket, from accept to hang-up.
+// Session: one client's socket and ring, from accept to hang-up.
 //
-// It receives a datagram, checks its form, hands it to the Service, and sends the reply. It ends
-// when the client hangs up, breaks the form (logged once), does not read its replies, or does not
-// say Hello in time. However it ends, the Service hears farewell exactly once.
-// Threads  one, that of the io_context. Lives as long as its coroutine runs.
+// It takes requests from both, has the Dispatcher answer them, and sends the reply where the request came
+// from. It ends when the client hangs up, breaks the form (logged once), does not read its replies, or does
+// not say Hello in time. However it ends, the Service hears farewell exactly once. Threads  one, that of the
+// io_context. Lives as long as its coroutines run.
 #pragma once
 
 #include <array>
@@ -17,16 +17,24 @@
 #include <boost/asio.hpp>
 
 #include "credentials.hpp"
+#include "dispatcher.hpp"
 #include "os/unique_fd.hpp"
 #include "protocol/messages.hpp"
+#include "rings.hpp"
 #include "service.hpp"
+#include "shm/ring.hpp"
 
 namespace tensord::daemon {
 
-class Session : public std::enable_shared_from_this<Session> {
+class Session : public RingUser, public std::enable_shared_from_this<Session> {
  public:
-  Session(boost::asio::io_context& loop, os::UniqueFd socket, Service& service);
+  Session(boost::asio::io_context& loop, os::UniqueFd socket, Service& service, Rings& rings);
   boost::asio::awaitable<void> run();
+
+  void watch_ring() override;
+  bool serve_ring() override;
+  bool leave_ring() override;
+  [[nodiscard]] bool is_beside_daemon() const override;
 
  private:
   enum class Next { kGoOn, kEnd };
@@ -36,20 +44,23 @@ class Session : public std::enable_shared_from_this<Session> {
   Next hello(std::span<const std::byte> message);
   void end_unless_greeted_in_time();
 
-  // A copy of the message as a T, if it has T's size.
-  template <class T>
-  std::optional<T> parse(std::span<const std::byte> message);
-  // Sends what the service answered, with the header filled in.
-  template <class Reply>
-  Next answer(const protocol::RequestHeader& request, Result<Reply> result,
-              std::span<const os::UniqueFd> fds = {});
-  Next send(std::span<const std::byte> message, std::span<const int> fds = {});
+  // Answers the ring's requests until there is none.
+  boost::asio::awaitable<void> answer_ring();
+  boost::asio::awaitable<Next> answer_one_of_ring();
+
+  Next send(std::span<const std::byte> message, std::span<const os::UniqueFd> fds = {});
   Next refuse(const std::string& what);
+  void farewell();
 
   boost::asio::posix::stream_descriptor socket_;
   Service& service_;
+  Dispatcher dispatcher_;
+  Rings& rings_;
+  shm::RingServer ring_;
   Credentials who_;
   std::optional<ClientId> client_;  // from Hello on
+  bool answering_ring_ = false;     // answer_ring() runs, or waits for memory
+  bool ended_ = false;              // run() is over
   boost::asio::steady_timer hello_timer_;
   std::array<std::byte, protocol::kMaxMessageBytes> buffer_;
 };

@@ -3,15 +3,14 @@
 #include "client/connection.hpp"
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <system_error>
 
 #include "client/fork_guard.hpp"
+#include "client/interrupt.hpp"
 #include "client/locate.hpp"
 #include "os/crash_point.hpp"
 #include "os/memfd.hpp"
@@ -32,11 +31,6 @@ constexpr std::chrono::milliseconds kHelloTimeout{5000};
 // Each round asks the daemon once, and fails if the tensor is gone again by then. Many such rounds mean that
 // the name is being replaced faster than we can follow.
 constexpr int kMaxAttachRounds = 64;
-// How often who waits for another thread's request looks whether a signal came.
-constexpr std::chrono::milliseconds kLookAroundInterval{50};
-// Requests are sent without regard to whether the daemon reads them just now. So many bytes fit into its
-// socket with all overhead, so that a row of them never waits in send(), where no Ctrl-C is heard.
-constexpr std::size_t kMaxBytesUnderWay = 64 * 1024;
 
 protocol::Create request_for(const Connection::Wanted& wanted, const PutOptions& options) {
   protocol::Create create;
@@ -63,18 +57,7 @@ protocol::Abort abort_of(const Connection::Draft& draft) {
   return abort;
 }
 
-std::function<void()>& interrupt_check() {
-  static auto& check = *new std::function<void()>;
-  return check;
-}
-
 }  // namespace
-
-void Connection::check_interrupt() {
-  if (interrupt_check()) interrupt_check()();
-}
-
-void Connection::set_interrupt_check(std::function<void()> check) { interrupt_check() = std::move(check); }
 
 // ---- connecting -------------------------------------------------------------------------------
 
@@ -89,40 +72,33 @@ std::shared_ptr<Connection> Connection::open(os::UniqueFd socket, const std::str
 }
 
 Connection::Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters)
-    : path_(std::move(path)), counters_(std::move(counters)), socket_(std::move(socket)) {}
+    : counters_(counters), requests_(std::move(socket), std::move(path), std::move(counters)) {}
 
 Connection::~Connection() = default;
 
 void Connection::say_hello() {
+  const std::string& path = requests_.path();
   protocol::Hello hello;
-  hello.header = {protocol::Hello::kType, ++last_id_};
+  hello.header = {protocol::Hello::kType, requests_.next_id()};
   hello.layout_version = shm::kLayoutVersion;
-  if (!os::send_message(socket_.get(), protocol::bytes_of(hello))) lost("it hung up before we spoke");
-
-  pollfd readable{socket_.get(), POLLIN, 0};
-  const auto deadline = std::chrono::steady_clock::now() + kHelloTimeout;
-  for (;;) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    const int ready = ::poll(&readable, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-    if (ready > 0) break;
-    if (ready == 0) {
-      throw TimeoutError("nobody answered at " + path_ + " within " +
-                         std::to_string(kHelloTimeout.count() / 1000) +
-                         " s: the daemon is stopped, or this is not a tensord socket");
-    }
-    check_interrupt();
+  if (!os::send_message(requests_.socket(), protocol::bytes_of(hello))) {
+    requests_.lost("it hung up before we spoke");
+  }
+  if (!poll_until(requests_.socket(), POLLIN, kHelloTimeout)) {
+    throw TimeoutError("nobody answered at " + path + " within " +
+                       std::to_string(kHelloTimeout.count() / 1000) +
+                       " s: the daemon is stopped, or this is not a tensord socket");
   }
 
   // A fresh buffer rather than a HelloReply: whoever answers may not be a tensord at all.
   std::array<std::byte, protocol::kMaxMessageBytes> buffer;
-  os::Received received = os::receive_message(socket_.get(), buffer, 2);
+  os::Received received = os::receive_message(requests_.socket(), buffer, 2);
   const auto not_ours = [&] {
-    return ConnectionLostError(path_ +
+    return ConnectionLostError(path +
                                " is not a tensord socket: what listens there does not speak its protocol");
   };
   protocol::ReplyHeader header;
-  if (received.size_bytes == 0) lost("it hung up instead of answering");
+  if (received.size_bytes == 0) requests_.lost("it hung up instead of answering");
   if (received.truncated || received.size_bytes < sizeof header) throw not_ours();
   std::memcpy(&header, buffer.data(), sizeof header);
   if (header.type != protocol::MessageType::kHello || header.id != hello.header.id) throw not_ours();
@@ -143,18 +119,21 @@ void Connection::say_hello() {
     catalog_region_ = bip::mapped_region(catalog, bip::read_only);
     ledger_region_ = bip::mapped_region(ledger, bip::read_write);
   } catch (const std::exception& error) {
-    throw ConnectionLostError("cannot map what the daemon at " + path_ + " sent: " + error.what());
+    throw ConnectionLostError("cannot map what the daemon at " + path + " sent: " + error.what());
   }
   const auto catalog = shm::CatalogReader::open(
       {static_cast<const std::byte*>(catalog_region_.get_address()), catalog_region_.get_size()});
-  if (!catalog) throw ConnectionLostError("the daemon at " + path_ + " sent a catalog of another layout");
+  if (!catalog) throw ConnectionLostError("the daemon at " + path + " sent a catalog of another layout");
   const auto ledger =
       shm::Ledger::open({static_cast<std::byte*>(ledger_region_.get_address()), ledger_region_.get_size()},
                         catalog->slot_count());
-  if (!ledger) throw ConnectionLostError("the daemon at " + path_ + " sent a ledger of another layout");
+  if (!ledger) throw ConnectionLostError("the daemon at " + path + " sent a ledger of another layout");
   catalog_ = *catalog;
   ledger_ = *ledger;
   freeze_on_fork_.emplace(ledger_);
+  requests_.open_ring(
+      shm::ring_of({static_cast<std::byte*>(ledger_region_.get_address()), ledger_region_.get_size()},
+                   catalog_.slot_count()));
   crash_point("connect.done");
 }
 
@@ -197,11 +176,8 @@ void Connection::nudge(std::uint32_t slot) noexcept {
   protocol::Nudge nudge;
   nudge.header.type = protocol::Nudge::kType;
   nudge.slot = slot;
-  try {
-    // Whatever becomes of it: the daemon sweeps dying tensors by itself, only later.
-    os::send_message(socket_.get(), protocol::bytes_of(nudge), {}, /*block=*/false);
-  } catch (...) {
-  }
+  // Whatever becomes of it: the daemon sweeps dying tensors by itself, only later.
+  requests_.hint(std::as_writable_bytes(std::span(&nudge, 1)));
 }
 
 const Segment& Connection::segment_of(const shm::Slot& slot) const {
@@ -368,10 +344,11 @@ Connection::Peer Connection::ask_about(std::uint32_t connection) {
     // replies.
     const auto own = [&] {
       const auto no_forks = hold_off_forks();
-      return open(dial(path_), path_, counters_);
+      return open(dial(requests_.path()), requests_.path(), counters_);
     }();
     if (own->store_id() != store_id()) {
-      throw ConnectionLostError("the daemon at " + path_ + " was replaced by one with another store");
+      throw ConnectionLostError("the daemon at " + requests_.path() +
+                                " was replaced by one with another store");
     }
     return own->ask_about(connection);
   }
@@ -384,11 +361,6 @@ Connection::Peer Connection::ask_about(std::uint32_t connection) {
 
 const std::atomic<std::uint32_t>& Connection::name_event(std::string_view name) const {
   return catalog_.name_event(shm::name_hash(name, catalog_.hash_seed()));
-}
-
-bool Connection::hung_up() const noexcept {
-  pollfd hang_up{socket_.get(), 0, 0};  // no events: POLLHUP is always reported
-  return ::poll(&hang_up, 1, 0) > 0;
 }
 
 void Connection::grant_writing(std::uint64_t segment) {
@@ -413,132 +385,6 @@ void Connection::install(std::uint64_t segment, Access access, std::vector<os::U
     segments_.install(segment, std::move(read_only), read_write);
   } catch (const std::exception& error) {
     throw InternalError(std::string("cannot map a segment: ") + error.what());
-  }
-}
-
-// ---- the slow road ----------------------------------------------------------------------------
-
-void Connection::lost(const std::string& why) {
-  lost_because_ = "the tensord daemon at " + path_ + " is gone (" + why +
-                  "): its tensors went with it, views held here stay readable; connect again";
-  throw ConnectionLostError(lost_because_);
-}
-
-void Connection::await_hang_up(std::chrono::milliseconds timeout) {
-  pollfd hang_up{socket_.get(), 0, 0};  // no events: POLLHUP is always reported
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  for (;;) {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-    const int ready = ::poll(&hang_up, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
-    if (ready > 0) return;
-    if (ready == 0) throw TimeoutError("the daemon at " + path_ + " was asked to stop but still runs");
-    check_interrupt();
-  }
-}
-
-std::unique_lock<std::timed_mutex> Connection::await_turn() {
-  std::unique_lock lock(request_mutex_, std::try_to_lock);
-  // No signal ends the wait for a mutex, and whoever has it may wait for a daemon that is stopped.
-  while (!lock && !lock.try_lock_for(kLookAroundInterval)) check_interrupt();
-  return lock;
-}
-
-void Connection::transact(std::span<std::byte> request, std::span<std::byte> reply,
-                          std::vector<os::UniqueFd>* fds) {
-  const auto turn = await_turn();
-  if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
-  counters_->requests.fetch_add(1, std::memory_order_relaxed);
-
-  const std::uint32_t id = send_request(request);
-  crash_point("request.sent");
-  std::vector<os::UniqueFd> received_fds;
-  if (const auto refusal = take_reply(id, reply, received_fds)) throw_error(refusal->code, refusal->text);
-  if (fds != nullptr) *fds = std::move(received_fds);
-}
-
-void Connection::transact_many(std::size_t count, std::size_t request_bytes,
-                               const std::function<std::span<std::byte>(std::size_t)>& request,
-                               std::span<std::byte> reply, const std::function<void(std::size_t)>& take) {
-  if (count == 0) return;
-  const auto turn = await_turn();
-  if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
-  counters_->requests.fetch_add(1, std::memory_order_relaxed);
-
-  const std::size_t window = std::min(protocol::kMaxRequestsUnderWay, kMaxBytesUnderWay / request_bytes);
-  const std::uint32_t first_id = last_id_ + 1;
-  std::size_t sent = 0, taken = 0;
-  std::optional<Failure> refusal;
-  std::vector<os::UniqueFd> no_fds;
-  while (taken < sent || (sent < count && !refusal)) {
-    // Half a window at a time, so that the two processes wake each other less often.
-    if (!refusal && sent - taken <= window / 2) {
-      for (; sent < count && sent - taken < window; ++sent) send_request(request(sent));
-      crash_point("row.under_way");
-    }
-    auto refused = take_reply(first_id + static_cast<std::uint32_t>(taken), reply, no_fds);
-    if (refused && !refusal) refusal = std::move(refused);
-    if (!refused) take(taken);
-    ++taken;
-  }
-  if (refusal) throw_error(refusal->code, refusal->text);
-}
-
-std::uint32_t Connection::send_request(std::span<std::byte> request) {
-  const std::uint32_t id = ++last_id_;
-  std::memcpy(request.data() + offsetof(protocol::RequestHeader, id), &id, sizeof id);
-  if (!os::send_message(socket_.get(), request)) lost("it hung up");
-  return id;
-}
-
-std::optional<Failure> Connection::take_reply(std::uint32_t id, std::span<std::byte> reply,
-                                              std::vector<os::UniqueFd>& fds) {
-  std::array<std::byte, protocol::kMaxMessageBytes> buffer;
-  const std::size_t size_bytes = receive_reply(buffer, id, fds);
-  protocol::ReplyHeader header;
-  std::memcpy(&header, buffer.data(), sizeof header);
-  if (header.status != Errc::kOk) {
-    protocol::ErrorReply error;
-    if (size_bytes != sizeof error) lost("it sent an error of the wrong size");
-    std::memcpy(&error, buffer.data(), sizeof error);
-    return Failure{header.status, std::string(error.text.view())};
-  }
-  if (size_bytes != reply.size()) lost("it sent a reply of the wrong size");
-  std::memcpy(reply.data(), buffer.data(), size_bytes);
-  return std::nullopt;
-}
-
-std::size_t Connection::receive_reply(std::span<std::byte> buffer, std::uint32_t id,
-                                      std::vector<os::UniqueFd>& fds) {
-  for (;;) {
-    os::Received received;
-    try {
-      received = os::receive_message(socket_.get(), buffer, 2);
-    } catch (const std::system_error& error) {
-      if (error.code().value() != EINTR) throw InternalError(std::string("recvmsg: ") + error.what());
-      // May throw: then this request is given up, and its late reply skipped below by a later one.
-      check_interrupt();
-      continue;
-    }
-    if (received.size_bytes == 0) lost("it hung up");
-    protocol::ReplyHeader header;
-    if (received.truncated || received.size_bytes < sizeof header) lost("it sent a reply of the wrong size");
-    std::memcpy(&header, buffer.data(), sizeof header);
-    if (header.id == id) {
-      fds = std::move(received.fds);
-      return received.size_bytes;
-    }
-    // The late reply to a request that an interrupt gave up. A tensor it created has no owner.
-    if (header.type == protocol::MessageType::kCreate &&
-        received.size_bytes == sizeof(protocol::CreateReply)) {
-      protocol::CreateReply created;
-      std::memcpy(&created, buffer.data(), sizeof created);
-      protocol::Abort abort;
-      abort.header = {protocol::Abort::kType, 0};  // an id that no caller waits for
-      abort.slot = created.slot;
-      abort.word = created.word;
-      os::send_message(socket_.get(), protocol::bytes_of(abort));
-    }
   }
 }
 

@@ -26,6 +26,7 @@
 #include <tensord/store.hpp>
 
 #include "client/fork_guard.hpp"
+#include "client/requests.hpp"
 #include "client/segment_table.hpp"
 #include "os/unique_fd.hpp"
 #include "protocol/messages.hpp"
@@ -34,13 +35,6 @@
 #include "shm/ledger.hpp"
 
 namespace tensord::client {
-
-// What a Store has done, across its connections.
-struct Counters {
-  std::atomic<std::uint64_t> bytes_copied_in{0};
-  std::atomic<std::uint64_t> bytes_copied_out{0};
-  std::atomic<std::uint64_t> requests{0};
-};
 
 class Connection {
  public:
@@ -91,8 +85,8 @@ class Connection {
   template <class Reply, class Request>
   Reply call(Request request, std::vector<os::UniqueFd>* fds = nullptr) {
     Reply reply{};
-    transact(std::as_writable_bytes(std::span(&request, 1)), std::as_writable_bytes(std::span(&reply, 1)),
-             fds);
+    requests_.transact(std::as_writable_bytes(std::span(&request, 1)),
+                       std::as_writable_bytes(std::span(&reply, 1)), fds);
     return reply;
   }
 
@@ -105,7 +99,7 @@ class Connection {
   void call_many(std::size_t count, Make&& make, Take&& take) {
     Request request{};
     Reply reply{};
-    transact_many(
+    requests_.transact_many(
         count, sizeof request,
         [&](std::size_t i) {
           request = make(i);
@@ -115,7 +109,7 @@ class Connection {
   }
 
   // Waits until the daemon closes this connection. Throws TimeoutError.
-  void await_hang_up(std::chrono::milliseconds timeout);
+  void await_hang_up(std::chrono::milliseconds timeout) { requests_.await_hang_up(timeout); }
 
   // For views.
   void release(std::uint32_t slot) noexcept;
@@ -138,14 +132,10 @@ class Connection {
   // For who waits for a name: the word that grows when it is published (shm/catalog.hpp, [event]).
   [[nodiscard]] const std::atomic<std::uint32_t>& name_event(std::string_view name) const;
   // Whether the daemon has ended this connection; without asking it anything.
-  [[nodiscard]] bool hung_up() const noexcept;
+  [[nodiscard]] bool hung_up() const noexcept { return requests_.hung_up(); }
 
   [[nodiscard]] bool frozen() const { return ledger_.frozen(); }
   [[nodiscard]] const std::array<std::uint8_t, 16>& store_id() const { return catalog_.store_id(); }
-
-  static void set_interrupt_check(std::function<void()> check);
-  // For whoever waits and was interrupted by a signal. May throw, to give the wait up.
-  static void check_interrupt();
 
  private:
   Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters);
@@ -169,23 +159,8 @@ class Connection {
   static View view_of(std::shared_ptr<Connection> self, std::uint32_t slot);
   void install(std::uint64_t segment, protocol::Access access, std::vector<os::UniqueFd> fds);
 
-  // The request's id is filled in. The reply is copied into `reply`, its descriptors into `fds`.
-  void transact(std::span<std::byte> request, std::span<std::byte> reply, std::vector<os::UniqueFd>* fds);
-  void transact_many(std::size_t count, std::size_t request_bytes,
-                     const std::function<std::span<std::byte>(std::size_t)>& request,
-                     std::span<std::byte> reply, const std::function<void(std::size_t)>& take);
-  // Waits for the requests of other threads. May throw, as check_interrupt().
-  [[nodiscard]] std::unique_lock<std::timed_mutex> await_turn();
-  std::uint32_t send_request(std::span<std::byte> request);  // returns its id
-  // The daemon's refusal, or nothing: then `reply` is filled.
-  std::optional<Failure> take_reply(std::uint32_t id, std::span<std::byte> reply,
-                                    std::vector<os::UniqueFd>& fds);
-  std::size_t receive_reply(std::span<std::byte> buffer, std::uint32_t id, std::vector<os::UniqueFd>& fds);
-  [[noreturn]] void lost(const std::string& why);
-
-  const std::string path_;
   const std::shared_ptr<Counters> counters_;
-  os::UniqueFd socket_;
+  Requests requests_;
   boost::interprocess::mapped_region catalog_region_;
   boost::interprocess::mapped_region ledger_region_;
   shm::CatalogReader catalog_;
@@ -193,10 +168,7 @@ class Connection {
   SegmentTable segments_;
   std::optional<FreezeOnFork> freeze_on_fork_;
 
-  std::mutex segments_mutex_;       // one segment is entered at a time
-  std::timed_mutex request_mutex_;  // one request at a time; also guards what follows
-  std::uint32_t last_id_ = 0;
-  std::string lost_because_;  // not empty: no request can succeed any more
+  std::mutex segments_mutex_;  // one segment is entered at a time
 };
 
 }  // namespace tensord::client

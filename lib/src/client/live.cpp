@@ -11,6 +11,7 @@
 #include <tensord/view.hpp>
 
 #include "client/connection.hpp"
+#include "client/interrupt.hpp"
 #include "os/crash_point.hpp"
 #include "os/futex.hpp"
 #include "protocol/tensor_spec.hpp"
@@ -75,7 +76,7 @@ void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
   const std::chrono::nanoseconds limit = seen.whole() ? std::chrono::nanoseconds(kQuietInterval)
                                                       : std::chrono::nanoseconds(kWriterCheckInterval);
   const os::FutexWait outcome = os::futex_wait(tensor.header.futex(), seen.sequence, deadline.left(limit));
-  if (outcome != os::FutexWait::kLookAgain) Connection::check_interrupt();
+  if (outcome != os::FutexWait::kLookAgain) check_interrupt();
   if (outcome == os::FutexWait::kTimedOut && is_torn(tensor, seen)) throw_torn(tensor);
 }
 

@@ -20,6 +20,7 @@
 #include <tensord/store.hpp>
 
 #include "client/connection.hpp"
+#include "client/interrupt.hpp"
 #include "os/socket.hpp"
 
 extern char** environ;
@@ -133,7 +134,7 @@ void start_daemon(const std::string& socket) {
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0) {
     if (errno == EINTR) {
-      client::Connection::check_interrupt();
+      client::check_interrupt();
       continue;
     }
     return;  // SIGCHLD is ignored in this process: connecting will show whether it worked

@@ -11,6 +11,7 @@
 #include "client/connection.hpp"
 #include "client/copy_array.hpp"
 #include "client/fork_guard.hpp"
+#include "client/interrupt.hpp"
 #include "client/locate.hpp"
 #include "client/store_state.hpp"
 #include "os/crash_point.hpp"
@@ -49,7 +50,7 @@ const std::string& Store::socket() const { return state_->socket(); }
 void Store::close() noexcept { state_->close(); }
 
 void Store::set_interrupt_check(std::function<void()> check) {
-  client::Connection::set_interrupt_check(std::move(check));
+  client::set_interrupt_check(std::move(check));
 }
 
 // ---- attaching --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include <tensord/store.hpp>
 
 #include "client/connection.hpp"
+#include "client/interrupt.hpp"
 #include "client/live.hpp"
 #include "client/store_state.hpp"
 #include "os/futex.hpp"
@@ -44,7 +45,7 @@ View Store::wait(std::string_view name, std::chrono::nanoseconds timeout, Mode m
     while (word.load(std::memory_order_acquire) == seen && !deadline.passed() && !connection->hung_up()) {
       const auto outcome = os::futex_wait(&word, seen, deadline.left(kLookAroundInterval));
       // Also when nothing interrupted: the signal may have come just before the sleep.
-      if (outcome != os::FutexWait::kLookAgain) Connection::check_interrupt();
+      if (outcome != os::FutexWait::kLookAgain) client::check_interrupt();
       // Throws if the Store was closed; it has another one after a fork.
       if (state_->connection() != connection) break;
     }

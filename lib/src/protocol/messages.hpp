@@ -57,6 +57,8 @@ enum class MessageType : std::uint32_t {
   kNudge = 11,        // "slot s is dying and I have just let go of it"; a hint, no reply
   kAskAbout = 12,     // whether a connection still exists, and whose it is
   kPublishMany = 13,  // make several visible, together
+  kBell = 14,         // "look at my ring"; no reply
+  kWake = 15,         // from the daemon: "your ring has an answer"
 };
 
 struct RequestHeader {
@@ -293,6 +295,21 @@ struct Nudge {
   std::uint32_t slot = 0;
   std::uint32_t reserved = 0;
 };
+// By ring only, where every request is answered.
+struct NudgeReply {
+  ReplyHeader header;
+};
+
+// The two that go with the ring (shm/ring.hpp), for whoever sleeps. Both carry nothing and are no
+// request's reply.
+struct Bell {
+  static constexpr auto kType = MessageType::kBell;
+  RequestHeader header;
+};
+struct Wake {
+  static constexpr auto kType = MessageType::kWake;
+  ReplyHeader header;
+};
 
 template <class T>
 concept Message = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T> &&
@@ -305,7 +322,8 @@ static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<G
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
 static_assert(Message<AskAbout> && Message<AskAboutReply>);
 static_assert(Message<PublishMany> && Message<PublishManyReply>);
-static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge>);
+static_assert(Message<Bell> && Message<Wake>);
+static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge> && Message<NudgeReply>);
 static_assert(sizeof(Hello) == 24 && sizeof(HelloReply) == 40 && sizeof(ErrorReply) == 1024,
               "these three never change");
 

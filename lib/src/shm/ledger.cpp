@@ -5,10 +5,25 @@
 
 namespace tensord::shm {
 
+namespace {
+
+constexpr std::size_t kPageBytes = 4096;
+
+std::size_t round_up_to_page(std::size_t bytes) { return (bytes + kPageBytes - 1) / kPageBytes * kPageBytes; }
+
+std::size_t ring_offset(std::uint32_t slot_count) {
+  return kLedgerCountersOffset + round_up_to_page(std::size_t{slot_count} * sizeof(std::uint32_t));
+}
+
+}  // namespace
+
 std::size_t ledger_size_bytes(std::uint32_t slot_count) {
-  constexpr std::size_t kPageBytes = 4096;
-  const std::size_t counters = std::size_t{slot_count} * sizeof(std::uint32_t);
-  return kLedgerCountersOffset + (counters + kPageBytes - 1) / kPageBytes * kPageBytes;
+  return ring_offset(slot_count) + round_up_to_page(sizeof(RingMemory));
+}
+
+RingMemory& ring_of(std::span<std::byte> memory, std::uint32_t slot_count) {
+  assert(memory.size() == ledger_size_bytes(slot_count));
+  return *reinterpret_cast<RingMemory*>(memory.data() + ring_offset(slot_count));
 }
 
 void format_ledger(std::span<std::byte> memory, std::uint32_t slot_count, std::uint32_t connection) {

@@ -10,6 +10,7 @@
 //    64  2048 touched    client: bit c before the first pin    daemon
 //                        in chunk c
 //  4096  4n  counters    client: views of the tensor in slot s daemon
+//  then      ring        ring.hpp: this connection's requests  both
 //
 //   A chunk is 1024 counters, one page. Reading a hole of a memfd through a mapping allocates
 //   its page, so the daemon looks only at chunks whose bit is set: a ledger costs what its
@@ -38,6 +39,8 @@
 #include <optional>
 #include <span>
 
+#include "shm/ring.hpp"
+
 namespace tensord::shm {
 
 inline constexpr std::uint64_t kLedgerMagic = 0x3130'5245'4744'454c;  // "LEDGER01" read as bytes
@@ -62,6 +65,9 @@ static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 [[nodiscard]] std::size_t ledger_size_bytes(std::uint32_t slot_count);
 // Writes the header into zeroed memory of ledger_size_bytes(slot_count) bytes.
 void format_ledger(std::span<std::byte> memory, std::uint32_t slot_count, std::uint32_t connection = 1);
+
+// The ring behind the counters. REQUIRES: memory of ledger_size_bytes(slot_count).
+[[nodiscard]] RingMemory& ring_of(std::span<std::byte> memory, std::uint32_t slot_count);
 
 class Ledger {
  public:

@@ -1,0 +1,108 @@
+#include <utility>
+
+#include "dispatcher.hpp"
+
+#include <cstring>
+#include <optional>
+
+namespace tensord::daemon {
+namespace {
+
+namespace asio = boost::asio;
+using protocol::MessageType;
+using Outcome = Dispatcher::Outcome;
+
+// A copy of the message as a T, if it has T's size.
+template <class T>
+std::optional<T> parse(std::span<const std::byte> message) {
+  T request;
+  if (message.size() != sizeof request) return std::nullopt;
+  std::memcpy(&request, message.data(), sizeof request);
+  return request;
+}
+
+Outcome broken(std::string why) { return {Outcome::kBroken, std::move(why)}; }
+
+Outcome wrong_size(const protocol::RequestHeader& header, std::span<const std::byte> message) {
+  return broken("its message of type " + std::to_string(static_cast<std::uint32_t>(header.type)) + " has " +
+                std::to_string(message.size()) + " bytes");
+}
+
+}  // namespace
+
+void Answer::set_error(const protocol::RequestHeader& request, const Failure& failure) {
+  protocol::ErrorReply error;
+  error.header = {request.type, request.id, failure.code, 0};
+  error.text.assign(failure.text);
+  set_bytes(protocol::bytes_of(error));
+}
+
+void Answer::set_bytes(std::span<const std::byte> message) {
+  std::memcpy(buffer_.data(), message.data(), message.size());
+  size_bytes_ = message.size();
+}
+
+asio::awaitable<Outcome> Dispatcher::handle(ClientId client, std::span<const std::byte> message,
+                                            Answer& answer) {
+  protocol::RequestHeader header;
+  if (message.size() < sizeof header) co_return broken("its message has no header");
+  std::memcpy(&header, message.data(), sizeof header);
+
+  const auto reply_to = [&]<class Request>(auto service) -> Outcome {
+    const auto request = parse<Request>(message);
+    if (!request) return wrong_size(header, message);
+    answer.set(header, service(*request));
+    return {};
+  };
+
+  switch (header.type) {
+    case MessageType::kCreate: {
+      const auto request = parse<protocol::Create>(message);
+      if (!request) co_return wrong_size(header, message);
+      answer.set(header, co_await service_.create(client, *request));
+      co_return Outcome{};
+    }
+    case MessageType::kPublish:
+      co_return reply_to.operator()<protocol::Publish>(
+          [&](const auto& request) { return service_.publish(client, request); });
+    case MessageType::kPublishMany:
+      co_return reply_to.operator()<protocol::PublishMany>(
+          [&](const auto& request) { return service_.publish_many(client, request); });
+    case MessageType::kAbort:
+      co_return reply_to.operator()<protocol::Abort>(
+          [&](const auto& request) { return service_.abort(client, request); });
+    case MessageType::kDelete:
+      co_return reply_to.operator()<protocol::Delete>(
+          [&](const auto& request) { return service_.remove(client, request); });
+    case MessageType::kFind:
+      co_return reply_to.operator()<protocol::Find>(
+          [&](const auto& request) { return service_.find(client, request, answer.fds); });
+    case MessageType::kGrant:
+      co_return reply_to.operator()<protocol::Grant>(
+          [&](const auto& request) { return service_.grant(client, request, answer.fds); });
+    case MessageType::kList:
+      co_return reply_to.operator()<protocol::List>(
+          [&](const auto& request) { return Result(service_.list(request)); });
+    case MessageType::kStats:
+      co_return reply_to.operator()<protocol::Stats>([&](const auto&) { return Result(service_.stats()); });
+    case MessageType::kAskAbout:
+      co_return reply_to.operator()<protocol::AskAbout>(
+          [&](const auto& request) { return Result(service_.ask_about(request)); });
+    case MessageType::kShutdown:
+      co_return reply_to.operator()<protocol::Shutdown>(
+          [&](const auto&) { return service_.shutdown(client); });
+    case MessageType::kNudge: {
+      const auto request = parse<protocol::Nudge>(message);
+      if (!request) co_return wrong_size(header, message);
+      service_.nudge(*request);
+      answer.set(header, Result(protocol::NudgeReply{}));
+      co_return Outcome{Outcome::kSilent};
+    }
+    case MessageType::kHello: co_return broken("it says hello twice");
+    default:
+      co_return broken("it sends a message of the unknown type " +
+                       std::to_string(static_cast<std::uint32_t>(header.type)));
+  }
+}
+
+}  // namespace tensord::daemon

@@ -1,0 +1,320 @@
+#include "client/requests.hpp"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include <tensord/error.hpp>
+
+#include "client/interrupt.hpp"
+#include "os/cpu.hpp"
+#include "os/crash_point.hpp"
+#include "os/socket.hpp"
+#include "protocol/messages.hpp"
+
+namespace tensord::client {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using os::crash_point;
+
+// Requests are sent without regard to whether the daemon reads them just now. So many bytes fit into its
+// socket with all overhead, so that a row of them never waits in send(), where no Ctrl-C is heard.
+constexpr std::size_t kMaxBytesUnderWay = 64 * 1024;
+// A daemon that is awake answers within a few microseconds, one that was woken within a wake-up (28 to 45
+// us, limits.md). Who waits longer than both sleeps. Where that does not help, because the daemon has to
+// wait for a processor, the spin gets shorter, down to what costs nothing beside the sleep.
+constexpr std::chrono::nanoseconds kLongestSpin = std::chrono::microseconds(80);
+constexpr std::chrono::nanoseconds kShortestSpin = std::chrono::microseconds(2);
+// How often a long one is tried all the same: once both have slept, only that brings them together again.
+constexpr std::uint32_t kSpinsAgainAfter = 8;
+// How often who waits for another thread's request looks whether a signal came.
+constexpr std::chrono::milliseconds kLookAroundInterval{50};
+constexpr int kLooksPerClock = 32;  // reading the clock costs as much as a few looks
+
+}  // namespace
+
+// Whoever posts to the ring, or takes from it. Held by requests for as long as they last, and by hints for a
+// moment.
+class Requests::Use {
+ public:
+  enum Adopt { kAdopt };
+  explicit Use(std::atomic<bool>& in_use) : in_use_(in_use) {
+    while (in_use_.exchange(true, std::memory_order_acquire)) __builtin_ia32_pause();
+  }
+  Use(std::atomic<bool>& in_use, Adopt) : in_use_(in_use) {}
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  ~Use() { in_use_.store(false, std::memory_order_release); }
+
+ private:
+  std::atomic<bool>& in_use_;
+};
+
+Requests::Requests(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters)
+    : socket_(std::move(socket)), path_(std::move(path)), counters_(std::move(counters)) {}
+
+void Requests::open_ring(shm::RingMemory& memory) { ring_.emplace(memory); }
+
+void Requests::lost(const std::string& why) {
+  lost_because_ = "the tensord daemon at " + path_ + " is gone (" + why +
+                  "): its tensors went with it, views held here stay readable; connect again";
+  throw ConnectionLostError(lost_because_);
+}
+
+bool Requests::hung_up() const noexcept {
+  pollfd hang_up{socket_.get(), 0, 0};  // no events: POLLHUP is always reported
+  return ::poll(&hang_up, 1, 0) > 0;
+}
+
+void Requests::await_hang_up(std::chrono::milliseconds timeout) {
+  if (!poll_until(socket_.get(), /*events=*/0, timeout)) {
+    throw TimeoutError("the daemon at " + path_ + " was asked to stop but still runs");
+  }
+}
+
+// By the ring, so that the daemon hears it before the request that comes next. Not while a request is being
+// made, by another thread or, in an interrupt check, by this very one.
+void Requests::hint(std::span<std::byte> message) noexcept {
+  try {
+    if (ring_ && !in_use_.exchange(true, std::memory_order_acquire)) {
+      const Use use(in_use_, Use::kAdopt);
+      if (ring_->room() != 0 && ring_->posted() - taken_ < shm::kRingEntries) {
+        number(message);
+        post(message, /*block=*/false);
+        return;
+      }
+    }
+    os::send_message(socket_.get(), message, {}, /*block=*/false);
+  } catch (...) {
+  }
+}
+
+// ---- requests ---------------------------------------------------------------------------------
+
+std::unique_lock<std::timed_mutex> Requests::await_turn() {
+  std::unique_lock lock(mutex_, std::try_to_lock);
+  // No signal ends the wait for a mutex, and whoever has it may wait for a daemon that is stopped.
+  while (!lock && !lock.try_lock_for(kLookAroundInterval)) check_interrupt();
+  return lock;
+}
+
+Requests::Road Requests::road_for(std::size_t request_bytes, std::size_t reply_bytes) const {
+  const bool fits = request_bytes <= shm::kRingRequestBytes && reply_bytes <= shm::kRingReplyBytes;
+  return ring_ && fits ? Road::kRing : Road::kSocket;
+}
+
+void Requests::transact(std::span<std::byte> request, std::span<std::byte> reply,
+                        std::vector<os::UniqueFd>* fds) {
+  const auto turn = await_turn();
+  const Use use(in_use_);
+  if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
+  counters_->requests.fetch_add(1, std::memory_order_relaxed);
+  settle_what_was_given_up();
+
+  const Road road = fds != nullptr ? Road::kSocket : road_for(request.size(), reply.size());
+  given_up_ = road == Road::kRing;  // if something throws before the reply is there
+  const std::uint32_t id = send(request, road);
+  crash_point("request.sent");
+  std::vector<os::UniqueFd> received_fds;
+  const auto refusal = take(id, road, reply, received_fds);
+  given_up_ = false;
+  if (refusal) throw_error(refusal->code, refusal->text);
+  if (fds != nullptr) *fds = std::move(received_fds);
+}
+
+void Requests::transact_many(std::size_t count, std::size_t request_bytes,
+                             const std::function<std::span<std::byte>(std::size_t)>& request,
+                             std::span<std::byte> reply, const std::function<void(std::size_t)>& take_one) {
+  if (count == 0) return;
+  const auto turn = await_turn();
+  const Use use(in_use_);
+  if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
+  counters_->requests.fetch_add(1, std::memory_order_relaxed);
+  settle_what_was_given_up();
+
+  const Road road = road_for(request_bytes, reply.size());
+  const std::size_t window =
+      road == Road::kRing ? shm::kRingEntries
+                          : std::min(protocol::kMaxRequestsUnderWay, kMaxBytesUnderWay / request_bytes);
+  given_up_ = road == Road::kRing;
+  const std::uint32_t first_id = last_id_ + 1;
+  std::size_t sent = 0, taken = 0;
+  std::optional<Failure> refusal;
+  std::vector<os::UniqueFd> no_fds;
+  while (taken < sent || (sent < count && !refusal)) {
+    // Half a window at a time, so that the two processes wake each other less often.
+    if (!refusal && sent - taken <= window / 2) {
+      for (; sent < count && sent - taken < window; ++sent) send(request(sent), road);
+      crash_point("row.under_way");
+    }
+    auto refused = take(first_id + static_cast<std::uint32_t>(taken), road, reply, no_fds);
+    if (refused && !refusal) refusal = std::move(refused);
+    if (!refused) take_one(taken);
+    ++taken;
+  }
+  given_up_ = false;
+  if (refusal) throw_error(refusal->code, refusal->text);
+}
+
+std::uint32_t Requests::send(std::span<std::byte> request, Road road) {
+  const std::uint32_t id = number(request);
+  if (road == Road::kRing) {
+    make_room();
+    post(request, /*block=*/true);
+  } else if (!os::send_message(socket_.get(), request)) {
+    lost("it hung up");
+  }
+  return id;
+}
+
+std::uint32_t Requests::number(std::span<std::byte> request) {
+  const std::uint32_t id = ++last_id_;
+  std::memcpy(request.data() + offsetof(protocol::RequestHeader, id), &id, sizeof id);
+  return id;
+}
+
+std::optional<Failure> Requests::take(std::uint32_t id, Road road, std::span<std::byte> reply,
+                                      std::vector<os::UniqueFd>& fds) {
+  std::array<std::byte, protocol::kMaxMessageBytes> buffer;
+  const std::size_t size_bytes =
+      road == Road::kRing ? take_from_ring(id, buffer) : take_from_socket(id, buffer, fds);
+  protocol::ReplyHeader header;
+  std::memcpy(&header, buffer.data(), sizeof header);
+  if (header.status != Errc::kOk) {
+    protocol::ErrorReply error;
+    if (size_bytes != sizeof error) lost("it sent an error of the wrong size");
+    std::memcpy(&error, buffer.data(), sizeof error);
+    return Failure{header.status, std::string(error.text.view())};
+  }
+  if (size_bytes != reply.size()) lost("it sent a reply of the wrong size");
+  std::memcpy(reply.data(), buffer.data(), size_bytes);
+  return std::nullopt;
+}
+
+// A tensor that was created for nobody has no owner.
+void Requests::settle(std::span<const std::byte> reply) {
+  protocol::CreateReply created;
+  if (reply.size() != sizeof created) return;
+  std::memcpy(&created, reply.data(), sizeof created);
+  if (created.header.type != protocol::MessageType::kCreate || created.header.status != Errc::kOk) return;
+  protocol::Abort abort;
+  abort.header = {protocol::Abort::kType, 0};  // an id that no caller waits for
+  abort.slot = created.slot;
+  abort.word = created.word;
+  if (ring_ && ring_->room() != 0 && ring_->posted() - taken_ < shm::kRingEntries) {
+    post(protocol::bytes_of(abort), /*block=*/true);
+  } else {
+    os::send_message(socket_.get(), protocol::bytes_of(abort));
+  }
+}
+
+// So that nothing of them is left once the request that comes now is answered.
+void Requests::settle_what_was_given_up() {
+  while (given_up_ && taken_ != ring_->posted()) {
+    await_answer(taken_);
+    settle(ring_->reply(taken_++));
+  }
+  given_up_ = false;
+}
+
+// ---- the socket -------------------------------------------------------------------------------
+
+Requests::Message Requests::receive(std::span<std::byte> buffer) {
+  for (;;) {
+    os::Received received;
+    try {
+      received = os::receive_message(socket_.get(), buffer, 2);
+    } catch (const std::system_error& error) {
+      if (error.code().value() != EINTR) throw InternalError(std::string("recvmsg: ") + error.what());
+      check_interrupt();
+      continue;
+    }
+    if (received.size_bytes == 0) lost("it hung up");
+    if (received.truncated || received.size_bytes < sizeof(protocol::ReplyHeader)) {
+      lost("it sent a reply of the wrong size");
+    }
+    return {received.size_bytes, std::move(received.fds)};
+  }
+}
+
+std::size_t Requests::take_from_socket(std::uint32_t id, std::span<std::byte> buffer,
+                                       std::vector<os::UniqueFd>& fds) {
+  for (;;) {
+    Message message = receive(buffer);
+    protocol::ReplyHeader header;
+    std::memcpy(&header, buffer.data(), sizeof header);
+    if (header.id == id) {
+      fds = std::move(message.fds);
+      return message.size_bytes;
+    }
+    // The late reply to a request that was given up, or a wake-up that came too late.
+    settle(buffer.first(message.size_bytes));
+  }
+}
+
+// ---- the ring ---------------------------------------------------------------------------------
+
+void Requests::make_room() {
+  // Full only of hints, and of requests that were given up: a row of ours never has more under way than fit.
+  while (ring_->room() == 0 || ring_->posted() - taken_ >= shm::kRingEntries) {
+    await_answer(taken_);
+    settle(ring_->reply(taken_++));
+  }
+}
+
+void Requests::post(std::span<const std::byte> request, bool block) {
+  ring_->post(request, os::this_cpu());
+  if (ring_->watched()) return;
+  protocol::Bell bell;
+  bell.header.type = protocol::Bell::kType;
+  const bool heard = os::send_message(socket_.get(), protocol::bytes_of(bell), {}, block);
+  if (!heard && block) lost("it hung up");
+}
+
+std::size_t Requests::take_from_ring(std::uint32_t id, std::span<std::byte> buffer) {
+  for (;;) {
+    await_answer(taken_);
+    const std::span<const std::byte> reply = ring_->reply(taken_++);
+    if (reply.size() < sizeof(protocol::ReplyHeader)) lost("it posted a reply of the wrong size");
+    std::memcpy(buffer.data(), reply.data(), reply.size());
+    protocol::ReplyHeader header;
+    std::memcpy(&header, buffer.data(), sizeof header);
+    if (header.id == id) return reply.size();
+    settle(buffer.first(reply.size()));
+  }
+}
+
+void Requests::await_answer(std::uint32_t number) {
+  if (ring_->answered(number) || spin(number)) return;
+  struct Sleep {
+    shm::RingClient& ring;
+    ~Sleep() { ring.end_sleep(); }
+  } const sleep{*ring_};
+  std::array<std::byte, protocol::kMaxMessageBytes> buffer;
+  while (!ring_->begin_sleep(number)) settle(std::span(buffer).first(receive(buffer).size_bytes));
+}
+
+bool Requests::spin(std::uint32_t number) {
+  if (ring_->daemon_cpu() == os::this_cpu()) return false;
+  const bool try_again = number % kSpinsAgainAfter == 0;
+  const Clock::time_point until = Clock::now() + (try_again ? kLongestSpin : spin_);
+  do {
+    for (int look = 0; look < kLooksPerClock; ++look) {
+      if (ring_->answered(number)) {
+        spin_ = kLongestSpin;
+        return true;
+      }
+      __builtin_ia32_pause();
+    }
+  } while (Clock::now() < until);
+  spin_ = std::max(spin_ / 2, kShortestSpin);
+  return false;
+}
+
+}  // namespace tensord::client

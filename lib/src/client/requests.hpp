@@ -1,0 +1,103 @@
+// Requests: what a connection says to its daemon, and the answers.
+//
+// There are two roads. The ring (shm/ring.hpp) is memory: while the daemon is awake, a request costs no
+// system call on either side. The socket takes what the ring cannot: descriptors, large messages, the bell
+// that wakes the daemon, and the hang-up that tells of its end. A request is the same struct on both.
+// Owns     the socket.
+// Threads  any; one request, or one row of them, at a time.
+// Fails    with the error that the daemon reports; ConnectionLostError once it is gone.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "client/counters.hpp"
+#include "os/unique_fd.hpp"
+#include "result.hpp"
+#include "shm/ring.hpp"
+
+namespace tensord::client {
+
+class Requests {
+ public:
+  // A connected socket; `path` is for messages.
+  Requests(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters);
+
+  [[nodiscard]] int socket() const { return socket_.get(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+  [[nodiscard]] std::uint32_t next_id() { return ++last_id_; }
+  // From now on the ring is used where it can be.
+  void open_ring(shm::RingMemory& memory);
+
+  // The request's id is filled in. The reply is copied into `reply`, its descriptors into `fds`; null if
+  // none can come.
+  void transact(std::span<std::byte> request, std::span<std::byte> reply, std::vector<os::UniqueFd>* fds);
+  // A row of requests, request(0) to request(count - 1): each is sent without waiting for the reply to the
+  // one before. Fills `reply` and calls take(i) for each, in order. After one that the daemon refuses
+  // nothing more is sent, the replies under way are taken, and its error is thrown.
+  void transact_many(std::size_t count, std::size_t request_bytes,
+                     const std::function<std::span<std::byte>(std::size_t)>& request,
+                     std::span<std::byte> reply, const std::function<void(std::size_t)>& take);
+  // A message whose reply nobody wants, and that may be lost. Never waits, and may come from anywhere, an
+  // interrupt check included. It is heard before later requests of the same thread.
+  void hint(std::span<std::byte> message) noexcept;
+
+  // Waits until the daemon closes the connection. Throws TimeoutError.
+  void await_hang_up(std::chrono::milliseconds timeout);
+  // Whether it has; without asking it anything.
+  [[nodiscard]] bool hung_up() const noexcept;
+  [[noreturn]] void lost(const std::string& why);
+
+ private:
+  // Waits for the requests of other threads. May throw, as check_interrupt().
+  [[nodiscard]] std::unique_lock<std::timed_mutex> await_turn();
+  enum class Road { kSocket, kRing };
+  class Use;
+  [[nodiscard]] Road road_for(std::size_t request_bytes, std::size_t reply_bytes) const;
+
+  std::uint32_t send(std::span<std::byte> request, Road road);  // returns its id
+  // Waits for the reply to that request. The daemon's refusal, or nothing: then `reply` is filled.
+  std::optional<Failure> take(std::uint32_t id, Road road, std::span<std::byte> reply,
+                              std::vector<os::UniqueFd>& fds);
+
+  // Both wait for the reply and return its size. An interrupt may throw: then the request is given up.
+  std::size_t take_from_socket(std::uint32_t id, std::span<std::byte> buffer, std::vector<os::UniqueFd>& fds);
+  std::size_t take_from_ring(std::uint32_t id, std::span<std::byte> buffer);
+  std::uint32_t number(std::span<std::byte> request);  // gives it the next id, and returns that
+  void make_room();
+  void post(std::span<const std::byte> request, bool block);
+  void await_answer(std::uint32_t number);
+  bool spin(std::uint32_t number);
+  struct Message {
+    std::size_t size_bytes = 0;
+    std::vector<os::UniqueFd> fds;
+  };
+  Message receive(std::span<std::byte> buffer);
+  // The reply to a request that was given up.
+  void settle(std::span<const std::byte> reply);
+  void settle_what_was_given_up();
+
+  const os::UniqueFd socket_;
+  const std::string path_;
+  const std::shared_ptr<Counters> counters_;
+
+  std::timed_mutex mutex_;  // one request at a time
+  std::atomic<bool> in_use_{false};
+  std::uint32_t last_id_ = 0;  // from here on for who has a Use
+  std::string lost_because_;   // not empty: no request can succeed any more
+  std::optional<shm::RingClient> ring_;
+  std::uint32_t taken_ = 0;  // replies taken from the ring
+  bool given_up_ = false;    // among those to be taken are some of requests that were given up
+  std::chrono::nanoseconds spin_ = std::chrono::microseconds(40);
+};
+
+}  // namespace tensord::client

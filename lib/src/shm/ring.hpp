@@ -1,0 +1,177 @@
+// Ring: the quick road of requests: a connection's requests and their replies in memory that it shares
+// with the daemon, so that neither makes a system call while both are awake.
+// Question it answers: which requests has the client posted, and which of them are answered?
+//
+//   off  size field     written by                         read by
+//     0     4 posted    client: requests so far            daemon
+//     4     4 sleeping  client: 1 while it wants a         daemon
+//                       datagram for the next answer
+//     8     4 cpu       client: where it runs              daemon
+//    64     4 answered  daemon: answers so far             client
+//    68     4 watched   daemon: 1 while it looks at        client
+//                       `posted` by itself
+//    72     4 cpu       daemon: where it runs              client
+//   128       entries   request n and its reply in entry   both
+//                       n mod kRingEntries
+//
+//   client:  entry.request ─► posted = n+1 ─► watched? if not: ring the bell (a datagram)
+//   daemon:  posted > n ─► copies the request out ─► entry.reply ─► answered = n+1
+//
+// Zero   zeroed memory is an empty ring that nobody watches.
+// Order  [post]   client: entry, posted = n+1, then load watched. Both seq_cst.
+//        [leave]  daemon: watched = 0, then load posted. Both seq_cst.
+//                 So a request is seen, or its client sees that the bell must be rung.
+//        [answer] daemon: entry, answered = n+1, then load sleeping. Both seq_cst.
+//        [sleep]  client: sleeping = 1, then load answered. Both seq_cst.
+//                 So a client that sleeps has seen the answer, or gets a datagram.
+//        Requests and replies are passed on by release stores of the counts, and acquire loads.
+// Cpu    Who spins for the other on the other's processor keeps it from running; so each says where it was
+//        last. A hint: they move.
+// Wrap   counts are 32 bits and wrap; only their differences are used.
+// Crash  A client that dies leaves posted requests: the daemon answers them or not, nobody looks. A
+//        daemon that dies leaves requests unanswered: the socket tells its client.
+// Trust  All of it is writable by the client. The daemon counts answers in memory of its own, copies a
+//        request out before it looks at it, and ends a client that posts more than there are entries.
+//        A client that forges `watched` waits for its own answer; nobody else does.
+// Threads RingClient: one at a time. RingServer: the daemon's one thread.
+// Tests  tests/unit/ring_test.cpp, tests/concurrency/ring_test.cpp
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+
+namespace tensord::shm {
+
+// Requests under way at once; a batch posts this many before it waits.
+inline constexpr std::uint32_t kRingEntries = 32;
+inline constexpr std::size_t kRingRequestBytes = 1024 - 8;
+inline constexpr std::size_t kRingReplyBytes = 1024;
+
+struct RingEntry {
+  std::uint32_t request_bytes;
+  std::uint32_t reply_bytes;
+  std::byte request[kRingRequestBytes];
+  std::byte reply[kRingReplyBytes];
+};
+static_assert(sizeof(RingEntry) == 2048);
+static_assert((kRingEntries & (kRingEntries - 1)) == 0, "counts wrap at a multiple of it");
+
+struct RingMemory {
+  alignas(64) std::atomic<std::uint32_t> posted;
+  std::atomic<std::uint32_t> sleeping;
+  std::atomic<std::uint32_t> client_cpu;
+  alignas(64) std::atomic<std::uint32_t> answered;
+  std::atomic<std::uint32_t> watched;
+  std::atomic<std::uint32_t> daemon_cpu;
+  alignas(64) RingEntry entries[kRingEntries];
+};
+static_assert(offsetof(RingMemory, answered) == 64 && offsetof(RingMemory, entries) == 128);
+
+class RingClient {
+ public:
+  RingClient() = default;
+  // Zeroed memory of a ring that the daemon serves.
+  explicit RingClient(RingMemory& memory) : memory_(&memory) {}
+
+  // How many requests can be posted now. Those given up still count until they are answered.
+  [[nodiscard]] std::uint32_t room() const {
+    return kRingEntries - (posted_ - memory_->answered.load(std::memory_order_acquire));
+  }
+  // [post] Posts a request and returns its number. REQUIRES: room(), request.size() <= kRingRequestBytes.
+  std::uint32_t post(std::span<const std::byte> request, std::uint32_t cpu) {
+    RingEntry& entry = memory_->entries[posted_ % kRingEntries];
+    memory_->client_cpu.store(cpu, std::memory_order_relaxed);
+    entry.request_bytes = static_cast<std::uint32_t>(request.size());
+    std::memcpy(entry.request, request.data(), request.size());
+    memory_->posted.store(posted_ + 1, std::memory_order_seq_cst);
+    return posted_++;
+  }
+  // [post] Whether the daemon sees what was posted without being told.
+  [[nodiscard]] bool watched() const { return memory_->watched.load(std::memory_order_seq_cst) != 0; }
+
+  [[nodiscard]] std::uint32_t posted() const { return posted_; }
+  [[nodiscard]] std::uint32_t daemon_cpu() const {
+    return memory_->daemon_cpu.load(std::memory_order_relaxed);
+  }
+
+  [[nodiscard]] bool answered(std::uint32_t number) const {
+    return static_cast<std::int32_t>(memory_->answered.load(std::memory_order_acquire) - number) > 0;
+  }
+  // [sleep] Asks for a datagram at the next answer. True: the answer came meanwhile, do not sleep.
+  bool begin_sleep(std::uint32_t number) {
+    memory_->sleeping.store(1, std::memory_order_seq_cst);
+    return static_cast<std::int32_t>(memory_->answered.load(std::memory_order_seq_cst) - number) > 0;
+  }
+  void end_sleep() { memory_->sleeping.store(0, std::memory_order_relaxed); }
+  // The reply. REQUIRES: answered(number), and fewer than kRingEntries requests posted since.
+  [[nodiscard]] std::span<const std::byte> reply(std::uint32_t number) const {
+    const RingEntry& entry = memory_->entries[number % kRingEntries];
+    return {entry.reply, entry.reply_bytes < kRingReplyBytes ? entry.reply_bytes : kRingReplyBytes};
+  }
+
+ private:
+  RingMemory* memory_ = nullptr;
+  std::uint32_t posted_ = 0;
+};
+
+class RingServer {
+ public:
+  RingServer() = default;
+  explicit RingServer(RingMemory& memory) : memory_(&memory) {}
+
+  enum class Look { kNothing, kRequest, kBroken };
+  // Whether a request waits for its answer. kBroken: the client posts more than fits.
+  [[nodiscard]] Look look() const { return judge(memory_->posted.load(std::memory_order_seq_cst)); }
+
+  // Copies the oldest unanswered request out. Its size may be anything up to the buffer's.
+  // REQUIRES: look() is kRequest.
+  std::size_t copy_request(std::array<std::byte, kRingRequestBytes>& buffer) const {
+    const RingEntry& entry = memory_->entries[answered_ % kRingEntries];
+    const std::uint32_t claimed = reinterpret_cast<const volatile std::uint32_t&>(entry.request_bytes);
+    const std::size_t size_bytes = claimed < buffer.size() ? claimed : buffer.size();
+    std::memcpy(buffer.data(), entry.request, size_bytes);
+    return size_bytes;
+  }
+  // [answer] Answers that request. True: its client sleeps and wants a datagram.
+  // REQUIRES: reply.size() <= kRingReplyBytes.
+  bool answer(std::span<const std::byte> reply) {
+    RingEntry& entry = memory_->entries[answered_ % kRingEntries];
+    entry.reply_bytes = static_cast<std::uint32_t>(reply.size());
+    std::memcpy(entry.reply, reply.data(), reply.size());
+    memory_->answered.store(++answered_, std::memory_order_seq_cst);
+    return memory_->sleeping.load(std::memory_order_seq_cst) != 0;
+  }
+
+  void watch(std::uint32_t cpu) {
+    memory_->daemon_cpu.store(cpu, std::memory_order_relaxed);
+    memory_->watched.store(1, std::memory_order_seq_cst);
+  }
+  [[nodiscard]] std::uint32_t client_cpu() const {
+    return memory_->client_cpu.load(std::memory_order_relaxed);
+  }
+  // [leave] The caller looks once more, after this.
+  void unwatch() { memory_->watched.store(0, std::memory_order_seq_cst); }
+  // [leave] False: a request came meanwhile, so it is watched on.
+  bool leave() {
+    unwatch();
+    if (look() == Look::kNothing) return true;
+    memory_->watched.store(1, std::memory_order_seq_cst);
+    return false;
+  }
+
+ private:
+  [[nodiscard]] Look judge(std::uint32_t posted) const {
+    const std::uint32_t waiting = posted - answered_;
+    return waiting == 0 ? Look::kNothing : waiting <= kRingEntries ? Look::kRequest : Look::kBroken;
+  }
+
+  RingMemory* memory_ = nullptr;
+  std::uint32_t answered_ = 0;
+};
+
+}  // namespace tensord::shm

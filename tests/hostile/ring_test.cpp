@@ -1,0 +1,169 @@
+// Clients that write into their ring what no client of ours would. The property is that of requests_test.cpp:
+// the attacker is disconnected or left alone with its garbage, and an honest client goes on as before.
+#include <atomic>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <boost/interprocess/mapped_region.hpp>
+
+#include <tensord/store.hpp>
+
+#include "catch.hpp"
+#include "daemon_process.hpp"
+#include "os/memfd.hpp"
+#include "os/socket.hpp"
+#include "protocol/messages.hpp"
+#include "shm/catalog.hpp"
+#include "shm/ledger.hpp"
+
+using namespace tensord;
+using namespace tensord::protocol;
+using tensord::test::DaemonProcess;
+namespace bip = boost::interprocess;
+
+namespace {
+
+// Said hello, and writes its ring by hand.
+class RingAttacker {
+ public:
+  explicit RingAttacker(const DaemonProcess& daemon) : socket_(os::connect_seqpacket(daemon.socket())) {
+    Hello hello;
+    hello.header = {Hello::kType, 1};
+    hello.layout_version = shm::kLayoutVersion;
+    os::send_message(socket_.get(), bytes_of(hello));
+    os::Received received = os::receive_message(socket_.get(), buffer_, 2);
+    HelloReply reply;
+    REQUIRE(received.size_bytes == sizeof reply);
+    REQUIRE(received.fds.size() == 2);
+    std::memcpy(&reply, buffer_.data(), sizeof reply);
+    const os::Memfd ledger = os::Memfd::adopt_sealed(std::move(received.fds[1]));
+    region_ = bip::mapped_region(ledger, bip::read_write);
+    ring_ =
+        &shm::ring_of({static_cast<std::byte*>(region_.get_address()), region_.get_size()}, reply.slot_count);
+  }
+
+  shm::RingMemory& ring() { return *ring_; }
+
+  template <class T>
+  void post(const T& request) {
+    shm::RingEntry& entry = ring_->entries[posted_ % shm::kRingEntries];
+    entry.request_bytes = sizeof request;
+    std::memcpy(entry.request, &request, sizeof request);
+    ring_->posted.store(++posted_);
+  }
+  bool ring_bell() {
+    Bell bell;
+    bell.header.type = Bell::kType;
+    return os::send_message(socket_.get(), bytes_of(bell));
+  }
+  bool is_disconnected() {
+    while (os::receive_message(socket_.get(), buffer_, 2).size_bytes != 0) {
+    }
+    return true;
+  }
+  // Whether a Stats request by socket is still answered.
+  bool is_connected() {
+    if (!os::send_message(socket_.get(), bytes_of(Stats{{Stats::kType, 77}}))) return false;
+    for (;;) {
+      const os::Received received = os::receive_message(socket_.get(), buffer_, 2);
+      if (received.size_bytes == 0) return false;
+      if (received.size_bytes == sizeof(StatsReply)) return true;
+    }
+  }
+
+ private:
+  os::UniqueFd socket_;
+  bip::mapped_region region_;
+  shm::RingMemory* ring_ = nullptr;
+  std::uint32_t posted_ = 0;
+  std::array<std::byte, kMaxMessageBytes> buffer_{};
+};
+
+struct Honest {
+  DaemonProcess daemon;
+  Store store = daemon.connect();
+  View held = store.put<float>("honest/x", std::vector<float>{1, 2, 3});
+
+  void check_that_it_goes_on() {
+    REQUIRE(daemon.running());
+    CHECK(held.as<float>()[2] == 3.0f);
+    store.put<float>("honest/y", std::vector<float>{4}, {.replace = true});
+    CHECK(daemon.connect().attach("honest/y").as<float>()[0] == 4.0f);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Honest, "what does not belong into a ring ends its client, and nobody else",
+                 "[hostile][ring]") {
+  struct Attack {
+    std::string what;
+    std::function<void(RingAttacker&)> act;
+  };
+  Find with_descriptors;
+  with_descriptors.header = {Find::kType, 2};
+  with_descriptors.name.assign("honest/x");
+  with_descriptors.access = Access::kRead;
+  const std::vector<Attack> attacks = {
+      {"more requests than fit", [](RingAttacker& a) { a.ring().posted.store(shm::kRingEntries + 1); }},
+      {"requests from the past", [](RingAttacker& a) { a.ring().posted.store(0xffff'fff0); }},
+      {"a request of no size",
+       [](RingAttacker& a) {
+         a.ring().entries[0].request_bytes = 0;
+         a.ring().posted.store(1);
+       }},
+      {"a request of every size",
+       [](RingAttacker& a) {
+         a.post(Stats{{Stats::kType, 2}});
+         a.ring().entries[0].request_bytes = 0xffff'ffff;
+       }},
+      {"an unknown type",
+       [](RingAttacker& a) {
+         a.post(RequestHeader{static_cast<MessageType>(4711), 2});
+       }},
+      {"another hello", [](RingAttacker& a) { a.post(Hello{}); }},
+      {"a bell",
+       [](RingAttacker& a) {
+         a.post(Bell{{Bell::kType, 2}});
+       }},
+      {"a request for descriptors", [&](RingAttacker& a) { a.post(with_descriptors); }},
+  };
+  for (const Attack& attack : attacks) {
+    CAPTURE(attack.what);
+    RingAttacker attacker(daemon);
+    attack.act(attacker);
+    attacker.ring_bell();
+    CHECK(attacker.is_disconnected());
+    check_that_it_goes_on();
+  }
+}
+
+TEST_CASE_METHOD(Honest, "a ring that is scribbled over while the daemon reads it hurts its client only",
+                 "[hostile][ring]") {
+  std::mt19937 random(7);
+  for (int round = 0; round < 20; ++round) {
+    RingAttacker attacker(daemon);
+    auto* const words = reinterpret_cast<std::atomic<std::uint32_t>*>(&attacker.ring());
+    constexpr std::size_t kWords = sizeof(shm::RingMemory) / 4;
+    for (int i = 0; i < 3'000; ++i) {
+      // Mostly what the daemon looks at first: counts and the first entries.
+      const std::size_t at = random() % (i % 3 == 0 ? kWords : 256);
+      words[at].store(i % 2 == 0 ? random() : random() % 16, std::memory_order_relaxed);
+      if (i % 16 == 0 && !attacker.ring_bell()) break;
+    }
+  }
+  check_that_it_goes_on();
+}
+
+TEST_CASE_METHOD(Honest, "bells without a request are answered by silence", "[hostile][ring]") {
+  RingAttacker attacker(daemon);
+  for (int i = 0; i < 2'000; ++i) attacker.ring_bell();
+  CHECK(attacker.is_connected());
+  attacker.post(Stats{{Stats::kType, 2}});
+  attacker.ring_bell();
+  CHECK(test::eventually([&] { return attacker.ring().answered.load() == 1; }));
+  check_that_it_goes_on();
+}
