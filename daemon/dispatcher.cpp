@@ -42,10 +42,11 @@ void Answer::set_bytes(std::span<const std::byte> message) {
   size_bytes_ = message.size();
 }
 
-asio::awaitable<Outcome> Dispatcher::handle(ClientId client, std::span<const std::byte> message,
-                                            Answer& answer) {
+std::optional<Outcome> Dispatcher::handle_now(ClientId client, std::span<const std::byte> message,
+                                              Answer& answer) {
+  answer.clear();
   protocol::RequestHeader header;
-  if (message.size() < sizeof header) co_return broken("its message has no header");
+  if (message.size() < sizeof header) return broken("its message has no header");
   std::memcpy(&header, message.data(), sizeof header);
 
   const auto reply_to = [&]<class Request>(auto service) -> Outcome {
@@ -58,51 +59,60 @@ asio::awaitable<Outcome> Dispatcher::handle(ClientId client, std::span<const std
   switch (header.type) {
     case MessageType::kCreate: {
       const auto request = parse<protocol::Create>(message);
-      if (!request) co_return wrong_size(header, message);
-      answer.set(header, co_await service_.create(client, *request));
-      co_return Outcome{};
+      if (!request) return wrong_size(header, message);
+      auto created = service_.create_now(client, *request);
+      if (!created) return std::nullopt;
+      answer.set(header, std::move(*created));
+      return Outcome{};
     }
     case MessageType::kPublish:
-      co_return reply_to.operator()<protocol::Publish>(
+      return reply_to.operator()<protocol::Publish>(
           [&](const auto& request) { return service_.publish(client, request); });
     case MessageType::kPublishMany:
-      co_return reply_to.operator()<protocol::PublishMany>(
+      return reply_to.operator()<protocol::PublishMany>(
           [&](const auto& request) { return service_.publish_many(client, request); });
     case MessageType::kAbort:
-      co_return reply_to.operator()<protocol::Abort>(
+      return reply_to.operator()<protocol::Abort>(
           [&](const auto& request) { return service_.abort(client, request); });
     case MessageType::kDelete:
-      co_return reply_to.operator()<protocol::Delete>(
+      return reply_to.operator()<protocol::Delete>(
           [&](const auto& request) { return service_.remove(client, request); });
     case MessageType::kFind:
-      co_return reply_to.operator()<protocol::Find>(
+      return reply_to.operator()<protocol::Find>(
           [&](const auto& request) { return service_.find(client, request, answer.fds); });
     case MessageType::kGrant:
-      co_return reply_to.operator()<protocol::Grant>(
+      return reply_to.operator()<protocol::Grant>(
           [&](const auto& request) { return service_.grant(client, request, answer.fds); });
     case MessageType::kList:
-      co_return reply_to.operator()<protocol::List>(
+      return reply_to.operator()<protocol::List>(
           [&](const auto& request) { return Result(service_.list(request)); });
     case MessageType::kStats:
-      co_return reply_to.operator()<protocol::Stats>([&](const auto&) { return Result(service_.stats()); });
+      return reply_to.operator()<protocol::Stats>([&](const auto&) { return Result(service_.stats()); });
     case MessageType::kAskAbout:
-      co_return reply_to.operator()<protocol::AskAbout>(
+      return reply_to.operator()<protocol::AskAbout>(
           [&](const auto& request) { return Result(service_.ask_about(request)); });
     case MessageType::kShutdown:
-      co_return reply_to.operator()<protocol::Shutdown>(
-          [&](const auto&) { return service_.shutdown(client); });
+      return reply_to.operator()<protocol::Shutdown>([&](const auto&) { return service_.shutdown(client); });
     case MessageType::kNudge: {
       const auto request = parse<protocol::Nudge>(message);
-      if (!request) co_return wrong_size(header, message);
+      if (!request) return wrong_size(header, message);
       service_.nudge(*request);
       answer.set(header, Result(protocol::NudgeReply{}));
-      co_return Outcome{Outcome::kSilent};
+      return Outcome{Outcome::kSilent};
     }
-    case MessageType::kHello: co_return broken("it says hello twice");
+    case MessageType::kHello: return broken("it says hello twice");
     default:
-      co_return broken("it sends a message of the unknown type " +
-                       std::to_string(static_cast<std::uint32_t>(header.type)));
+      return broken("it sends a message of the unknown type " +
+                    std::to_string(static_cast<std::uint32_t>(header.type)));
   }
+}
+
+asio::awaitable<Outcome> Dispatcher::handle(ClientId client, std::span<const std::byte> message,
+                                            Answer& answer) {
+  if (auto outcome = handle_now(client, message, answer)) co_return std::move(*outcome);
+  const auto request = parse<protocol::Create>(message);
+  answer.set(request->header, co_await service_.create(client, *request));
+  co_return Outcome{};
 }
 
 }  // namespace tensord::daemon

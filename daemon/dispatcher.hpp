@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +31,10 @@ class Answer {
     set_bytes(protocol::bytes_of(result.value()));
   }
   void set_error(const protocol::RequestHeader& request, const Failure& failure);
+  void clear() {
+    size_bytes_ = 0;
+    fds.clear();
+  }
 
   [[nodiscard]] std::span<const std::byte> bytes() const { return std::span(buffer_).first(size_bytes_); }
 
@@ -46,14 +51,17 @@ class Dispatcher {
  public:
   explicit Dispatcher(Service& service) : service_(service) {}
 
-  // What becomes of a request. kSilent: by socket it wants no
-  // reply. kBroken: its form is wrong, which ends the
-  // client; `why` says what about it.
+  // What becomes of a request. kSilent: by socket it wants no reply. kBroken: its form is wrong, which ends
+  // the client; `why` says what about it.
   struct Outcome {
     enum Kind { kAnswered, kSilent, kBroken } kind = kAnswered;
     std::string why{};
   };
-  // Any request but Hello, which comes first and is the session's.
+  // Any request but Hello, which comes first and is the session's. Nothing: it has to wait until there is
+  // memory, and handle() does that; nothing has changed yet.
+  [[nodiscard]] std::optional<Outcome> handle_now(ClientId client, std::span<const std::byte> message,
+                                                  Answer& answer);
+  // REQUIRES: `message` and `answer` stay until it has ended.
   [[nodiscard]] boost::asio::awaitable<Outcome> handle(ClientId client, std::span<const std::byte> message,
                                                        Answer& answer);
 

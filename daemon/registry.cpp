@@ -74,6 +74,7 @@ void Registry::remove_client(ClientId id) {
   for (const SegmentId segment : client.granted) {
     if (const auto use = segments_.find(segment); use != segments_.end()) use->second.granted.erase(id);
   }
+  // Its lists go with it, so nothing is removed from them.
   for (const SlotIndex slot : client.building) let_die(slot);
   for (const SlotIndex slot : client.bound) let_die(slot);
   sweep();
@@ -191,9 +192,9 @@ Result<SlotIndex> Registry::start(ClientId id, const NewTensor& wanted, const Po
   std::copy_n(tensor->spec.shape, kMaxDims, tail.layout.shape);
   std::copy_n(tensor->spec.strides, kMaxDims, tail.layout.strides);
 
-  client(id).building.insert(index);
   by_draft_name_.emplace(tensor->name, index);
   tensors_[index] = std::move(tensor);
+  add_to(client(id).building, index);
   return index;
 }
 
@@ -208,8 +209,10 @@ std::optional<SlotIndex> Registry::take_slot() {
 }
 
 Tensor* Registry::building(ClientId id, const Draft& draft) {
-  if (!client(id).building.contains(draft.slot) || draft.word != word(draft.slot)) return nullptr;
-  return tensors_[draft.slot].get();
+  if (draft.slot >= tensors_.size()) return nullptr;
+  Tensor* const tensor = tensors_[draft.slot].get();
+  const bool ours = tensor != nullptr && tensor->creator == id && tensor->state == SlotState::kBuilding;
+  return ours && draft.word == word(draft.slot) ? tensor : nullptr;
 }
 
 Result<Done> Registry::check_publishable(ClientId id, const Draft& draft) {
@@ -219,36 +222,62 @@ Result<Done> Registry::check_publishable(ClientId id, const Draft& draft) {
   return Done{};
 }
 
-void Registry::wake_waiters(SlotIndex slot) { os::futex_wake_all(catalog_.announce(tensors_[slot]->hash)); }
+void Registry::announce(SlotIndex slot) {
+  const std::uint64_t hash = tensors_[slot]->hash;
+  const void* const event = catalog_.announce(hash);
+  // A wake-up is a system call. Whoever wakes without having found his name says again that he waits.
+  const std::size_t which = hash % shm::kNameEventWords;
+  if (!awaited_[which]) return;
+  awaited_[which] = false;
+  os::futex_wake_all(event);
+}
+
+void Registry::add_to(SlotList& list, SlotIndex slot) {
+  tensors_[slot]->list_place = list.size();
+  list.push_back(slot);
+}
+
+void Registry::remove_from(SlotList& list, SlotIndex slot) {
+  const std::size_t place = tensors_[slot]->list_place;
+  assert(list[place] == slot);
+  list[place] = list.back();
+  tensors_[list[place]]->list_place = place;
+  list.pop_back();
+}
 
 void Registry::enter(ClientId id, SlotIndex slot) {
   const Tensor& fresh = *tensors_[slot];
-  client(id).building.erase(slot);
+  remove_from(client(id).building, slot);
   forget_draft(slot);
-  if (fresh.lifetime == Lifetime::kClient) client(id).bound.insert(slot);
+  if (fresh.lifetime == Lifetime::kClient) add_to(client(id).bound, slot);
   set_state(slot, SlotState::kPublished);
   catalog_.index_insert(fresh.hash, slot);
-  const auto old = by_name_.find(fresh.name);
-  if (old == by_name_.end()) {
-    by_name_.emplace(fresh.name, slot);
-  } else {
-    const SlotIndex replaced = old->second;
-    by_name_.erase(old);  // its key lives in the tensor that goes
-    by_name_.emplace(fresh.name, slot);
-    let_die(replaced);
+  auto place = by_name_.lower_bound(fresh.name);
+  if (place == by_name_.end() || place->first != fresh.name) {
+    by_name_.emplace_hint(place, fresh.name, slot);
+    return;
   }
+  const SlotIndex replaced = place->second;
+  // The key lives in the tensor that goes; the node stays where it is.
+  const auto next = std::next(place);
+  auto node = by_name_.extract(place);
+  node.key() = fresh.name;
+  node.mapped() = slot;
+  by_name_.insert(next, std::move(node));
+  let_die(replaced);
 }
 
 Result<Done> Registry::publish(ClientId id, SlotIndex slot, std::uint64_t word) {
   const Result<Done> publishable = check_publishable(id, {slot, word});
   if (!publishable) return publishable;
   enter(id, slot);
-  wake_waiters(slot);
+  announce(slot);
   return Done{};
 }
 
 Result<Done> Registry::publish_many(ClientId id, const std::vector<Draft>& batch) {
-  std::unordered_set<std::string_view> names;
+  std::pmr::monotonic_buffer_resource memory;
+  std::pmr::unordered_set<std::string_view> names(batch.size(), &memory);
   for (const Draft& draft : batch) {
     const Result<Done> publishable = check_publishable(id, draft);
     if (!publishable) return publishable;
@@ -262,13 +291,13 @@ Result<Done> Registry::publish_many(ClientId id, const std::vector<Draft>& batch
     const Together together(catalog_);
     for (const Draft& draft : batch) enter(id, draft.slot);
   }
-  for (const Draft& draft : batch) wake_waiters(draft.slot);
+  for (const Draft& draft : batch) announce(draft.slot);
   return Done{};
 }
 
 Result<Done> Registry::abort(ClientId id, SlotIndex slot, std::uint64_t word) {
   if (building(id, {slot, word}) == nullptr) return no_such_draft();
-  client(id).building.erase(slot);
+  remove_from(client(id).building, slot);
   let_die(slot);
   return Done{};
 }
@@ -302,17 +331,22 @@ void Registry::let_die(SlotIndex slot) {
       by_name_.erase(named);
     }
     catalog_.index_erase(tensor.hash, slot);
-    if (const auto creator = clients_.find(tensor.creator); creator != clients_.end()) {
-      creator->second.bound.erase(slot);
+    if (tensor.lifetime == Lifetime::kClient) {
+      if (const auto creator = clients_.find(tensor.creator); creator != clients_.end()) {
+        remove_from(creator->second.bound, slot);
+      }
     }
   } else {
     assert(tensor.state == SlotState::kBuilding);
     forget_draft(slot);
   }
   set_state(slot, SlotState::kDying);
-  dying_.insert(slot);
   if (--tensor.room->living == 0) dying_bytes_ += tensor.room->extent.size_bytes;
-  reclaim(slot);
+  if (pinned(slot)) {
+    add_to(dying_, slot);
+  } else {
+    set_free(slot);
+  }
 }
 
 bool Registry::pinned(SlotIndex slot) const {
@@ -321,10 +355,8 @@ bool Registry::pinned(SlotIndex slot) const {
                      [&](ClientId id) { return clients_.at(id).ledger.pins(slot); });
 }
 
-bool Registry::reclaim(SlotIndex slot) {
-  if (pinned(slot)) return false;
+void Registry::set_free(SlotIndex slot) {
   const std::unique_ptr<Tensor> gone = std::move(tensors_[slot]);
-  dying_.erase(slot);
   ++generations_[slot];
   catalog_.slot(slot).store_word(SlotWord::of(generations_[slot], SlotState::kFree));
   free_slots_.push_back(slot);
@@ -333,16 +365,18 @@ bool Registry::reclaim(SlotIndex slot) {
     dying_bytes_ -= gone->room->extent.size_bytes;
     give_back_(gone->room->extent);
   }
-  return true;
 }
 
 void Registry::nudge(SlotIndex slot) {
-  if (dying_.contains(slot)) reclaim(slot);
+  if (slot >= tensors_.size() || tensors_[slot] == nullptr) return;
+  if (tensors_[slot]->state != SlotState::kDying || pinned(slot)) return;
+  remove_from(dying_, slot);
+  set_free(slot);
 }
 
 void Registry::sweep() {
-  const std::vector<SlotIndex> now_dying(dying_.begin(), dying_.end());
-  for (const SlotIndex slot : now_dying) reclaim(slot);
+  // From behind: what is removed makes room for one that has been looked at.
+  for (std::size_t i = dying_.size(); i-- > 0;) nudge(dying_[i]);
 }
 
 // ---- looking ----------------------------------------------------------------------------------
@@ -351,9 +385,12 @@ std::uint64_t Registry::word(SlotIndex slot) const {
   return SlotWord::of(generations_[slot], tensors_[slot]->state).bits;
 }
 
-Result<SlotIndex> Registry::find(std::string_view name, bool after_waiting) const {
+Result<SlotIndex> Registry::find(std::string_view name, bool waits) {
   const auto found = by_name_.find(name);
-  if (found == by_name_.end()) return not_found(name, after_waiting);
+  if (found == by_name_.end()) {
+    if (waits) awaited_[shm::name_hash(name, catalog_.hash_seed()) % shm::kNameEventWords] = true;
+    return not_found(name, waits);
+  }
   return found->second;
 }
 
@@ -376,12 +413,12 @@ Failure Registry::already_exists(std::string_view name) const {
                                     " exists already: delete it first, or replace it (replace=True)"};
 }
 
-Failure Registry::not_found(std::string_view name, bool after_waiting) const {
+Failure Registry::not_found(std::string_view name, bool waits) const {
   std::string text = "no tensor is named " + quoted(name);
   if (const auto draft = by_draft_name_.find(name); draft != by_draft_name_.end()) {
     text += " yet; pid " + std::to_string(clients_.at(tensors_[draft->second]->creator).who.pid) +
             " is building one";
-  } else if (after_waiting) {
+  } else if (waits) {
     text += ", and nobody is building one";
   }
   if (const std::string near = near_names(name); !near.empty()) {

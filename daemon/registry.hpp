@@ -14,10 +14,12 @@
 // Threads  one.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,6 +70,7 @@ struct Tensor {
   std::uint64_t offset_bytes = 0;  // of the first element, in its segment
   std::uint64_t size_bytes = 0;
   std::uint64_t created_unix_ns = 0;
+  std::size_t list_place = 0;  // in the one list that it is in, if any: building, bound or dying
 };
 
 // What a client asks for with Create, checked in form but not yet against the store.
@@ -117,9 +120,10 @@ class Registry {
   // kAlreadyExists, kInvalidArgument (the same name or tensor twice).
   Result<Done> publish_many(ClientId client, const std::vector<Draft>& batch);
   Result<Done> remove(ClientId client, std::string_view name);
-  // Fails with kNotFound; the text says who is building such a tensor, and offers near names. To somebody who
-  // has waited for it, it also says that nobody is.
-  [[nodiscard]] Result<SlotIndex> find(std::string_view name, bool after_waiting = false) const;
+  // Fails with kNotFound; the text says who is building such a tensor, and offers near names. `waits`:
+  // whoever asks goes on to wait for it; then the text also says if nobody is, and the name's next
+  // publication wakes him.
+  [[nodiscard]] Result<SlotIndex> find(std::string_view name, bool waits = false);
 
   // ---- reclaim ----
   void nudge(SlotIndex slot);  // any value
@@ -140,12 +144,18 @@ class Registry {
   [[nodiscard]] Figures figures() const;
 
  private:
+  // A tensor is in one list at most, and knows its place there: adding and removing cost no search, and
+  // mostly no memory.
+  using SlotList = std::vector<SlotIndex>;
+  void add_to(SlotList& list, SlotIndex slot);
+  void remove_from(SlotList& list, SlotIndex slot);
+
   struct Client {
     Credentials who;
     shm::LedgerScanner ledger;
     std::unordered_set<SegmentId> granted;
-    std::unordered_set<SlotIndex> building;
-    std::unordered_set<SlotIndex> bound;  // published, with Lifetime::kClient
+    SlotList building;
+    SlotList bound;  // published, with Lifetime::kClient
   };
   struct SegmentUse {
     Pool pool;
@@ -158,14 +168,14 @@ class Registry {
   [[nodiscard]] Tensor* building(ClientId client, const Draft& draft);
   // Why this draft of the client's cannot be published, if it cannot.
   [[nodiscard]] Result<Done> check_publishable(ClientId client, const Draft& draft);
-  void wake_waiters(SlotIndex slot);            // those who wait for its name (Store::wait)
+  void announce(SlotIndex slot);                // to those who wait for its name (Store::wait)
   void enter(ClientId client, SlotIndex slot);  // Building -> Published. REQUIRES: publishable
   void forget_draft(SlotIndex slot);            // from by_draft_name_
   void set_state(SlotIndex slot, shm::SlotState state);
-  void let_die(SlotIndex slot);  // Building or Published -> Dying, and Free at once if unpinned
-  bool reclaim(SlotIndex slot);  // REQUIRES: Dying
+  void let_die(SlotIndex slot);   // Building or Published -> Dying, and Free at once if unpinned
+  void set_free(SlotIndex slot);  // REQUIRES: Dying, not pinned, in no list
   [[nodiscard]] bool pinned(SlotIndex slot) const;
-  [[nodiscard]] Failure not_found(std::string_view name, bool after_waiting = false) const;
+  [[nodiscard]] Failure not_found(std::string_view name, bool waits = false) const;
   [[nodiscard]] Failure already_exists(std::string_view name) const;
   [[nodiscard]] std::string near_names(std::string_view name) const;
   [[nodiscard]] Client& client(ClientId id) { return clients_.at(id); }
@@ -174,13 +184,16 @@ class Registry {
   Namespaces namespaces_;
   GiveBack give_back_;
 
-  std::vector<std::unique_ptr<Tensor>> tensors_;   // by slot; null while Free
-  std::vector<std::uint64_t> generations_;         // by slot
-  std::vector<SlotIndex> free_slots_;              // used before and free again
-  SlotIndex untouched_slots_ = 0;                  // from here on never used
-  std::map<std::string_view, SlotIndex> by_name_;  // Published only; keys live in tensors_
-  std::unordered_multimap<std::string_view, SlotIndex> by_draft_name_;  // Building only; the same
-  std::unordered_set<SlotIndex> dying_;
+  std::vector<std::unique_ptr<Tensor>> tensors_;                 // by slot; null while Free
+  std::vector<std::uint64_t> generations_;                       // by slot
+  std::vector<SlotIndex> free_slots_;                            // used before and free again
+  SlotIndex untouched_slots_ = 0;                                // from here on never used
+  std::pmr::unsynchronized_pool_resource nodes_;                 // of the two maps
+  std::pmr::map<std::string_view, SlotIndex> by_name_{&nodes_};  // Published only; keys live in tensors_
+  std::pmr::unordered_multimap<std::string_view, SlotIndex> by_draft_name_{
+      &nodes_};                                // Building only; the same
+  std::bitset<shm::kNameEventWords> awaited_;  // name events that somebody may wait for
+  SlotList dying_;
   std::uint64_t dying_bytes_ = 0;
 
   ClientId last_client_ = 0;

@@ -49,15 +49,30 @@ Segments::Segments(asio::io_context& loop, Space space, Listener listener)
       listener_(std::move(listener)),
       made_(loop, asio::steady_timer::time_point::max()) {}
 
+Placement Segments::ask_space(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes) {
+  for (;;) {
+    Placement placement = space_.place(pool, size_bytes, prefix_bytes);
+    const auto* needed = std::get_if<NeedsDrop>(&placement);
+    if (needed == nullptr) return placement;
+    drop(needed->segments);
+  }
+}
+
+std::optional<Result<Placed>> Segments::place_now(Pool pool, std::uint64_t size_bytes,
+                                                  std::uint64_t prefix_bytes) {
+  const Placement placement = ask_space(pool, size_bytes, prefix_bytes);
+  if (const auto* placed = std::get_if<Placed>(&placement)) return *placed;
+  if (const auto* outcome = std::get_if<OutOfSpace>(&placement)) return out_of_space(*outcome);
+  return std::nullopt;
+}
+
 asio::awaitable<Result<Placed>> Segments::place(Pool pool, std::uint64_t size_bytes,
                                                 std::uint64_t prefix_bytes) {
   for (;;) {
-    Placement placement = space_.place(pool, size_bytes, prefix_bytes);
+    const Placement placement = ask_space(pool, size_bytes, prefix_bytes);
     if (const auto* placed = std::get_if<Placed>(&placement)) co_return *placed;
     if (const auto* outcome = std::get_if<OutOfSpace>(&placement)) co_return out_of_space(*outcome);
-    if (const auto* outcome = std::get_if<NeedsDrop>(&placement)) {
-      drop(outcome->segments);
-    } else if (const auto* needed = std::get_if<NeedsSegment>(&placement)) {
+    if (const auto* needed = std::get_if<NeedsSegment>(&placement)) {
       const Result<Done> made = co_await make(needed->plan);
       if (!made) co_return made.failure();
     } else {

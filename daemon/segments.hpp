@@ -30,8 +30,10 @@ class Segments {
   };
   Segments(boost::asio::io_context& loop, Space space, Listener listener);
 
-  // Space for a tensor, in a segment that has memory behind every byte; makes one if need be.
-  // Fails with kOutOfSpace (asked, free, largest, limit), kLimitReached (segments).
+  // Space for a tensor, in a segment that has memory behind every byte. Fails with kOutOfSpace (asked, free,
+  // largest, limit). Nothing: no segment has it yet; place() makes one, and waits for it.
+  std::optional<Result<Placed>> place_now(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
+  // The same, and fails with kLimitReached (segments), too.
   boost::asio::awaitable<Result<Placed>> place(Pool pool, std::uint64_t size_bytes,
                                                std::uint64_t prefix_bytes);
   void give_back(const Extent& extent);
@@ -41,6 +43,8 @@ class Segments {
   [[nodiscard]] SpaceFigures figures() const { return space_.figures(); }
 
  private:
+  // Whatever Space has to say, but NeedsDrop, which is done.
+  Placement ask_space(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
   boost::asio::awaitable<Result<Done>> make(SegmentPlan plan);
   boost::asio::awaitable<Result<os::Memfd>> on_helper(std::uint64_t size_bytes);
   void drop(const std::vector<SegmentId>& ids);

@@ -129,45 +129,61 @@ void Service::farewell(ClientId client) {
 
 // ---- tensors ----------------------------------------------------------------------------------
 
-asio::awaitable<Result<protocol::CreateReply>> Service::create(ClientId client, protocol::Create request) {
+Result<Service::Admitted> Service::admit(ClientId client, const protocol::Create& request) {
   NewTensor wanted;
   wanted.name = request.name.view();
   wanted.spec = request.spec;
   wanted.kind = static_cast<Kind>(request.kind);
   wanted.lifetime = static_cast<Lifetime>(request.lifetime);
   wanted.replace = request.replace != 0;
-  if (const Result<Done> valid = protocol::check_name(wanted.name); !valid) co_return valid.failure();
+  if (const Result<Done> valid = protocol::check_name(wanted.name); !valid) return valid.failure();
   if (request.kind > 1 || request.lifetime > 1 || request.replace > 1) {
-    co_return Failure{Errc::kInvalidArgument, "kind, lifetime and replace are 0 or 1 each"};
+    return Failure{Errc::kInvalidArgument, "kind, lifetime and replace are 0 or 1 each"};
   }
   const Result<std::uint64_t> size_bytes = protocol::extent_bytes(wanted.spec);
-  if (!size_bytes) co_return size_bytes.failure();
+  if (!size_bytes) return size_bytes.failure();
   wanted.size_bytes = size_bytes.value();
-  if (const Result<Done> fits = ask_for_room(request, wanted); !fits) co_return fits.failure();
+  if (const Result<Done> fits = ask_for_room(request, wanted); !fits) return fits.failure();
 
   const Result<Pool> pool = registry_.admit(client, wanted);
-  if (!pool) co_return pool.failure();
-  if (wanted.in_room_of) {
-    const Result<SlotIndex> slot = registry_.join(client, wanted, pool.value());
-    if (!slot) co_return slot.failure();
-    co_return created(slot.value());
-  }
+  if (!pool) return pool.failure();
   const std::uint64_t prefix_bytes = wanted.kind == Kind::kLive ? shm::kLivePrefixBytes : 0;
-  const Result<Placed> placed = co_await segments_.place(pool.value(), wanted.room_bytes, prefix_bytes);
-  if (!placed) co_return placed.failure();
-  const Result<SlotIndex> slot = registry_.begin(client, wanted, pool.value(), placed.value());
-  if (!slot) {
-    segments_.give_back(placed.value().extent);
-    co_return slot.failure();
-  }
-  co_return created(slot.value());
+  return Admitted{std::move(wanted), pool.value(), prefix_bytes};
 }
 
-protocol::CreateReply Service::created(SlotIndex slot) const {
-  const Tensor& tensor = registry_.tensor(slot);
+Result<protocol::CreateReply> Service::place(ClientId client, const Admitted& admitted,
+                                             const Result<Placed>& placed) {
+  if (!placed) return placed.failure();
+  const Result<SlotIndex> slot = registry_.begin(client, admitted.wanted, admitted.pool, placed.value());
+  if (!slot) segments_.give_back(placed.value().extent);
+  return created(slot);
+}
+
+std::optional<Result<protocol::CreateReply>> Service::create_now(ClientId client,
+                                                                 const protocol::Create& request) {
+  const Result<Admitted> admitted = admit(client, request);
+  if (!admitted) return admitted.failure();
+  const auto& [wanted, pool, prefix_bytes] = admitted.value();
+  if (wanted.in_room_of) return created(registry_.join(client, wanted, pool));
+  const auto placed = segments_.place_now(pool, wanted.room_bytes, prefix_bytes);
+  if (!placed) return std::nullopt;
+  return place(client, admitted.value(), *placed);
+}
+
+asio::awaitable<Result<protocol::CreateReply>> Service::create(ClientId client, protocol::Create request) {
+  const Result<Admitted> admitted = admit(client, request);
+  if (!admitted) co_return admitted.failure();
+  const auto& [wanted, pool, prefix_bytes] = admitted.value();
+  const Result<Placed> placed = co_await segments_.place(pool, wanted.room_bytes, prefix_bytes);
+  co_return place(client, admitted.value(), placed);
+}
+
+Result<protocol::CreateReply> Service::created(const Result<SlotIndex>& slot) const {
+  if (!slot) return slot.failure();
+  const Tensor& tensor = registry_.tensor(slot.value());
   protocol::CreateReply reply;
-  reply.slot = slot;
-  reply.word = registry_.word(slot);
+  reply.slot = slot.value();
+  reply.word = registry_.word(slot.value());
   reply.segment = tensor.room->extent.segment;
   reply.offset = tensor.offset_bytes;
   reply.size_bytes = tensor.size_bytes;
@@ -223,7 +239,7 @@ Result<protocol::DeleteReply> Service::remove(ClientId client, const protocol::D
 
 Result<protocol::FindReply> Service::find(ClientId client, const protocol::Find& request,
                                           std::vector<os::UniqueFd>& fds) {
-  const Result<SlotIndex> slot = registry_.find(request.name.view(), request.after_waiting != 0);
+  const Result<SlotIndex> slot = registry_.find(request.name.view(), request.waits != 0);
   if (!slot) return slot.failure();
   const Tensor& tensor = registry_.tensor(slot.value());
   if (request.access == protocol::Access::kWrite && tensor.kind != Kind::kLive) {

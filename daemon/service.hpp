@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -43,6 +44,8 @@ class Service {
   Result<Welcome> welcome(const Credentials& who, const protocol::Hello& hello);
   void farewell(ClientId client);
 
+  // Nothing: first somebody has to make memory. Then create() waits for it; nothing has changed yet.
+  std::optional<Result<protocol::CreateReply>> create_now(ClientId client, const protocol::Create& request);
   boost::asio::awaitable<Result<protocol::CreateReply>> create(ClientId client, protocol::Create request);
   Result<protocol::PublishReply> publish(ClientId client, const protocol::Publish& request);
   // Keeps what came of a batch until its last message, for this client.
@@ -66,7 +69,15 @@ class Service {
     boost::interprocess::mapped_region ledger;
     std::vector<Draft> batch{};  // of PublishMany, while more of it is to come
   };
-  [[nodiscard]] protocol::CreateReply created(SlotIndex slot) const;
+  struct Admitted {
+    NewTensor wanted;
+    Pool pool;
+    std::uint64_t prefix_bytes = 0;
+  };
+  Result<Admitted> admit(ClientId client, const protocol::Create& request);
+  Result<protocol::CreateReply> place(ClientId client, const Admitted& admitted,
+                                      const Result<Placed>& placed);
+  [[nodiscard]] Result<protocol::CreateReply> created(const Result<SlotIndex>& slot) const;
   Result<Done> grant_segment(ClientId client, SegmentId segment, protocol::Access access,
                              std::vector<os::UniqueFd>& fds);
   void sweep_while_needed();

@@ -50,8 +50,7 @@ asio::awaitable<void> Session::run() {
       }
     }
   } catch (const std::exception& error) {
-    // A fault of the system or of ours: this client is lost, the others are not.
-    log::error("the session of pid " + std::to_string(who_.pid) + " ends: " + error.what());
+    fail(error);
   }
   hello_timer_.cancel();
   ended_ = true;
@@ -61,7 +60,7 @@ asio::awaitable<void> Session::run() {
 
 // Not while a request is being answered: it still speaks of the client.
 void Session::farewell() {
-  if (client_ && ended_ && !answering_ring_) service_.farewell(*client_);
+  if (client_ && ended_ && ring_use_ != RingUse::kWaits) service_.farewell(*client_);
 }
 
 void Session::end_unless_greeted_in_time() {
@@ -143,59 +142,74 @@ void Session::watch_ring() { ring_.watch(os::this_cpu()); }
 bool Session::is_beside_daemon() const { return ring_.client_cpu() == os::this_cpu(); }
 
 bool Session::serve_ring() {
-  if (answering_ring_ || ended_ || ring_.look() == shm::RingServer::Look::kNothing) return false;
-  answering_ring_ = true;
-  asio::co_spawn(
-      socket_.get_executor(), [self = shared_from_this()] { return self->answer_ring(); }, asio::detached);
-  return true;
+  if (ring_use_ != RingUse::kOpen || ended_) return false;
+  int handled = 0;
+  try {
+    Next next = Next::kGoOn;
+    for (; next == Next::kGoOn && ring_use_ == RingUse::kOpen && handled < kMessagesPerTurn; ++handled) {
+      if (ring_.look() == shm::RingServer::Look::kNothing) break;
+      next = serve_one_of_ring();
+    }
+    if (next == Next::kEnd) shut();
+  } catch (const std::exception& error) {
+    fail(error);
+  }
+  return handled > 0;
 }
 
 bool Session::leave_ring() {
-  if (!answering_ring_) return ring_.leave();
-  // The request waits for memory, which takes its time; answer_ring() looks for the next one by itself.
+  if (ring_use_ == RingUse::kOpen) return ring_.leave();
+  // The request waits for memory, which takes its time; answer_later() looks for the next one by itself.
   ring_.unwatch();
   return true;
 }
 
-asio::awaitable<void> Session::answer_ring() {
-  Next next = Next::kGoOn;
+Session::Next Session::serve_one_of_ring() {
+  if (ring_.look() == shm::RingServer::Look::kBroken) return refuse("it posts more than its ring holds");
+  const auto request = std::span<const std::byte>(ring_request_).first(ring_.copy_request(ring_request_));
+  const auto outcome = dispatcher_.handle_now(*client_, request, ring_answer_);
+  if (outcome) return answer_by_ring(*outcome);
+  ring_use_ = RingUse::kWaits;
+  asio::co_spawn(
+      socket_.get_executor(), [self = shared_from_this(), request] { return self->answer_later(request); },
+      asio::detached);
+  return Next::kGoOn;
+}
+
+asio::awaitable<void> Session::answer_later(std::span<const std::byte> request) {
   try {
-    for (int handled = 1; next == Next::kGoOn && !ended_; ++handled) {
-      if (ring_.look() == shm::RingServer::Look::kNothing) break;
-      next = co_await answer_one_of_ring();
-      if (handled % kMessagesPerTurn == 0) {
-        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-      }
-    }
+    const auto outcome = co_await dispatcher_.handle(*client_, request, ring_answer_);
+    ring_use_ = RingUse::kOpen;
+    if (!ended_ && answer_by_ring(outcome) == Next::kEnd) shut();
+    // Nobody may be watching any more, and what was posted before that rang no bell.
+    while (serve_ring()) co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
   } catch (const std::exception& error) {
-    log::error("the ring of pid " + std::to_string(who_.pid) + " ends: " + error.what());
-    next = Next::kEnd;
-  }
-  answering_ring_ = false;
-  if (next == Next::kEnd) {
-    // run() waits for the socket, and ends when it is shut.
-    ::shutdown(socket_.native_handle(), SHUT_RDWR);
+    fail(error);
   }
   farewell();
 }
 
-asio::awaitable<Session::Next> Session::answer_one_of_ring() {
-  if (ring_.look() == shm::RingServer::Look::kBroken) co_return refuse("it posts more than its ring holds");
-  std::array<std::byte, shm::kRingRequestBytes> request;
-  const std::size_t size_bytes = ring_.copy_request(request);
-  Answer answer;
-  const Dispatcher::Outcome outcome =
-      co_await dispatcher_.handle(*client_, std::span(request).first(size_bytes), answer);
-  if (outcome.kind == Dispatcher::Outcome::kBroken) co_return refuse(outcome.why);
-  if (!answer.fds.empty() || answer.bytes().size() > shm::kRingReplyBytes) {
-    co_return refuse("it posts to its ring what belongs on its socket");
+Session::Next Session::answer_by_ring(const Dispatcher::Outcome& outcome) {
+  if (outcome.kind == Dispatcher::Outcome::kBroken) return refuse(outcome.why);
+  if (!ring_answer_.fds.empty() || ring_answer_.bytes().size() > shm::kRingReplyBytes) {
+    return refuse("it posts to its ring what belongs on its socket");
   }
-  if (ring_.answer(answer.bytes())) {
-    protocol::Wake wake;
-    wake.header.type = protocol::Wake::kType;
-    co_return send(protocol::bytes_of(wake));
-  }
-  co_return Next::kGoOn;
+  if (!ring_.answer(ring_answer_.bytes())) return Next::kGoOn;
+  protocol::Wake wake;
+  wake.header.type = protocol::Wake::kType;
+  return send(protocol::bytes_of(wake));
+}
+
+// run() waits for the socket, and ends when it is shut.
+void Session::shut() {
+  ring_use_ = RingUse::kShut;
+  ::shutdown(socket_.native_handle(), SHUT_RDWR);
+}
+
+void Session::fail(const std::exception& error) {
+  // A fault of the system or of ours: this client is lost, the others are not.
+  log::error("the session of pid " + std::to_string(who_.pid) + " ends: " + error.what());
+  shut();
 }
 
 Session::Next Session::refuse(const std::string& what) {

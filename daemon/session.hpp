@@ -44,12 +44,15 @@ class Session : public RingUser, public std::enable_shared_from_this<Session> {
   Next hello(std::span<const std::byte> message);
   void end_unless_greeted_in_time();
 
-  // Answers the ring's requests until there is none.
-  boost::asio::awaitable<void> answer_ring();
-  boost::asio::awaitable<Next> answer_one_of_ring();
+  Next serve_one_of_ring();
+  Next answer_by_ring(const Dispatcher::Outcome& outcome);
+  // The request, which lies in ring_request_, waits for memory; then for whatever came behind it.
+  boost::asio::awaitable<void> answer_later(std::span<const std::byte> request);
 
   Next send(std::span<const std::byte> message, std::span<const os::UniqueFd> fds = {});
   Next refuse(const std::string& what);
+  void fail(const std::exception& error);
+  void shut();
   void farewell();
 
   boost::asio::posix::stream_descriptor socket_;
@@ -58,11 +61,13 @@ class Session : public RingUser, public std::enable_shared_from_this<Session> {
   Rings& rings_;
   shm::RingServer ring_;
   Credentials who_;
-  std::optional<ClientId> client_;  // from Hello on
-  bool answering_ring_ = false;     // answer_ring() runs, or waits for memory
-  bool ended_ = false;              // run() is over
+  std::optional<ClientId> client_;                                         // from Hello on
+  enum class RingUse { kOpen, kWaits, kShut } ring_use_ = RingUse::kOpen;  // kWaits: answer_later() runs
+  bool ended_ = false;                                                     // run() is over
   boost::asio::steady_timer hello_timer_;
   std::array<std::byte, protocol::kMaxMessageBytes> buffer_;
+  std::array<std::byte, shm::kRingRequestBytes> ring_request_;
+  Answer ring_answer_;
 };
 
 }  // namespace tensord::daemon

@@ -42,12 +42,12 @@ bool holds(const View& view, std::int32_t seed) {
   return std::equal(values.begin(), values.end(), pattern(seed, values.size()).begin());
 }
 
-// What a client does all day, with everything that can be held at once.
+// What a client does all day, with everything that can be held at once, until it is killed.
 void work(const std::string& socket, const std::string& own, std::mt19937& random) {
   const Store store = Store::connect({socket, false});
   const std::size_t length = 1 + random() % 40'000;
   std::vector<View> held;
-  for (int i = 0; i < 1'000; ++i) {
+  for (int i = 0;; ++i) {
     held.push_back(store.attach("shared/base"));
     const auto kind = i % 2 == 0 ? Kind::kSealed : Kind::kLive;
     held.push_back(store.put<std::int32_t>(own, pattern(i, length), {.replace = true, .kind = kind}));

@@ -209,8 +209,8 @@ TEST_CASE("whoever looks for a name that is not there is told who is building it
   Fixture fixture;
   const auto alice = fixture.join(kAlice);
   const auto bob = fixture.join(kRoot);
-  const auto said = [&](bool after_waiting) {
-    return fixture.registry.find("a/x", after_waiting).failure().text;
+  const auto said = [&](bool waits) {
+    return fixture.registry.find("a/x", waits).failure().text;
   };
   CHECK_THAT(said(false), !contains_text("building"));
   CHECK_THAT(said(true), contains_text("and nobody is building one"));

@@ -48,11 +48,11 @@ class Connection {
 
   // Attach, in two steps. The first looks into shared memory only, and returns an empty view if that
   // has no answer; otherwise `self` went into the view. The second asks the daemon.
-  // Fails with kNotFound, kPermissionDenied; throws for a lost connection. `after_waiting`: a kNotFound's
+  // Fails with kNotFound, kPermissionDenied; throws for a lost connection. `waits`: a kNotFound's
   // text says who is building the tensor, or that nobody is.
   static View attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode);
   static Result<View> attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode,
-                                    bool after_waiting = false);
+                                    bool waits = false);
 
   // A tensor in the making. The caller fills base + offset, then calls publish() or abort().
   struct Draft {
@@ -145,7 +145,7 @@ class Connection {
   // segment that was granted to us. Otherwise null, and nothing is pinned.
   std::byte* try_slot(std::uint32_t index, std::string_view name, Mode mode);
   // Asks the daemon where `name` is, and maps its segment. Returns the slot.
-  std::uint32_t find(std::string_view name, Mode mode, bool after_waiting);
+  std::uint32_t find(std::string_view name, Mode mode, bool waits);
   // Returns after a moment in which the daemon was not publishing a batch.
   void see_no_batch();
   // Tells the daemon that a dying tensor may be looked at no more.

@@ -36,7 +36,7 @@ View Store::wait(std::string_view name, std::chrono::nanoseconds timeout, Mode m
 
     auto handed_over = connection;
     if (View view = Connection::attach_mapped(handed_over, name, mode)) return view;
-    Result<View> result = Connection::attach_asking(connection, name, mode, /*after_waiting=*/true);
+    Result<View> result = Connection::attach_asking(connection, name, mode, /*waits=*/true);
     if (result) return std::move(result.value());
     const Failure& failure = result.failure();
     if (failure.code != Errc::kNotFound) throw_error(failure.code, failure.text);

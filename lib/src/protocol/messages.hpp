@@ -35,7 +35,7 @@
 
 namespace tensord::protocol {
 
-inline constexpr std::uint32_t kProtocolVersion = 2;
+inline constexpr std::uint32_t kProtocolVersion = 3;
 inline constexpr std::size_t kMaxMessageBytes = 4096;
 // Requests whose replies a client has not taken yet. The daemon waits for nobody: it hangs up when a reply
 // does not fit into the client's socket. So many ErrorReplies always fit, with the kernel's overhead of
@@ -199,7 +199,9 @@ struct Find {
   RequestHeader header;
   NameText name;
   Access access = Access::kNone;
-  std::uint32_t after_waiting = 0;  // not 0: if there is none, say who is building it, or that nobody is
+  // Not 0: the client goes on to wait for the name. If there is none, the text says who is building it, or
+  // that nobody is, and the name's event (shm/catalog.hpp) wakes the client; otherwise it need not.
+  std::uint32_t waits = 0;
 };
 // + the descriptors of GrantReply, unless access is kNone.
 struct FindReply {

@@ -35,7 +35,7 @@
 namespace tensord::shm {
 
 // Raised whenever a struct in shm/ changes in size, order or meaning.
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::uint32_t kMaxSlots = 1u << 24;  // the ledger header's bitmap ends here
 
 struct CatalogHeader {
@@ -66,9 +66,10 @@ inline constexpr std::uint32_t kNameEventWords = 256;
 //                 still Published. If the first look saw a tensor of a batch, the sequence is at least that
 //                 batch's odd one; it is even, so the batch is over; so the second look finds all that it
 //                 replaced gone.
-//        [event]  daemon: the name is published, then the word grows, then the futex is woken. Waiter:
-//                 the word, then it looks for the name, then it sleeps while the word is what it was. So
-//                 a name that was not there yet changes the word before or during the sleep, never unseen.
+//        [event]  daemon: the name is published, then the word grows, then the futex is woken if anybody has
+//                 said since the last time that he waits. Waiter: the word, then he asks the daemon for the
+//                 name and says that he waits, then he sleeps while the word is what it was. So a name that
+//                 was not there yet changes the word before or during the sleep, never unseen.
 // Limit  A word stands for many names and has 32 bits: a wake-up proves nothing, and sleeps are bounded.
 struct CatalogSignals {
   alignas(64) std::atomic<std::uint64_t> batch_sequence;
