@@ -216,24 +216,31 @@ Connection::Draft Connection::create(std::string_view name, const protocol::Tens
   return draft;
 }
 
-std::vector<Connection::Draft> Connection::create_many(std::span<const Wanted> wanted,
-                                                       const PutOptions& options) {
+std::vector<Connection::Draft> Connection::create_many(
+    std::span<const Wanted> wanted, const PutOptions& options,
+    const std::function<void(std::size_t, const Draft&)>& created) {
   std::vector<protocol::CreateReply> replies;
   std::vector<Draft> drafts;
   replies.reserve(wanted.size());
   drafts.reserve(wanted.size());
+  const auto give_memory = [&](std::size_t i) {
+    const bool is_new_live_room = options.kind == Kind::kLive && wanted[i].in_room_of == nullptr;
+    drafts[i].data = map_for_writing(replies[i], wanted[i].name, is_new_live_room);
+    created(i, drafts[i]);
+  };
   try {
     call_many<protocol::CreateReply, protocol::Create>(
         wanted.size(), [&](std::size_t i) { return request_for(wanted[i], options); },
-        [&](std::size_t, const protocol::CreateReply& reply) {
+        [&](std::size_t i, const protocol::CreateReply& reply) {
           replies.push_back(reply);
           drafts.push_back({reply.slot, reply.word, nullptr, reply.size_bytes});
+          // Mapping a segment takes a request, for which this is no time.
+          if (is_mapped_for_writing(reply.segment)) give_memory(i);
         });
-    crash_point("batch.created");
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      const bool is_new_live_room = options.kind == Kind::kLive && wanted[i].in_room_of == nullptr;
-      drafts[i].data = map_for_writing(replies[i], wanted[i].name, is_new_live_room);
+      if (drafts[i].data == nullptr) give_memory(i);
     }
+    crash_point("batch.created");
   } catch (...) {
     abort_many(drafts);
     throw;
@@ -241,14 +248,16 @@ std::vector<Connection::Draft> Connection::create_many(std::span<const Wanted> w
   return drafts;
 }
 
+bool Connection::is_mapped_for_writing(std::uint64_t id) const {
+  const Segment* const segment = segments_.find(id);
+  return segment != nullptr && segment->base(/*writable=*/true) != nullptr;
+}
+
 std::byte* Connection::map_for_writing(const protocol::CreateReply& placed, std::string_view name,
                                        bool clear_live_header) {
   if (placed.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
-  const Segment* segment = segments_.find(placed.segment);
-  if (segment == nullptr || segment->base(/*writable=*/true) == nullptr) {
-    grant_writing(placed.segment);
-    segment = segments_.find(placed.segment);
-  }
+  if (!is_mapped_for_writing(placed.segment)) grant_writing(placed.segment);
+  const Segment* const segment = segments_.find(placed.segment);
   const std::uint64_t header_offset = catalog_.slot(placed.slot).live_header_offset;
   if (placed.offset > segment->size_bytes() || placed.size_bytes > segment->size_bytes() - placed.offset ||
       header_offset > segment->size_bytes() - shm::kLivePrefixBytes) {

@@ -73,7 +73,10 @@ class Connection {
     std::uint64_t room_bytes = 0;
     const Draft* in_room_of = nullptr;
   };
-  std::vector<Draft> create_many(std::span<const Wanted> wanted, const PutOptions& options);
+  // Calls created(i, draft) for each as soon as it has its memory, mostly while the next ones are being made.
+  // REQUIRES: that makes no request.
+  std::vector<Draft> create_many(std::span<const Wanted> wanted, const PutOptions& options,
+                                 const std::function<void(std::size_t, const Draft&)>& created);
   static std::vector<View> publish_many(const std::shared_ptr<Connection>& self,
                                         std::span<const Draft> drafts);
   void abort_many(std::span<const Draft> drafts) noexcept;
@@ -154,6 +157,7 @@ class Connection {
   // first tensor of a live room begins with a clear header.
   std::byte* map_for_writing(const protocol::CreateReply& placed, std::string_view name,
                              bool clear_live_header);
+  [[nodiscard]] bool is_mapped_for_writing(std::uint64_t segment) const;
   void grant_writing(std::uint64_t segment);
   // The view of a tensor that this connection published, and has pinned.
   static View view_of(std::shared_ptr<Connection> self, std::uint32_t slot);

@@ -1,8 +1,8 @@
 // Putting several tensors together.
 //
 // All are created in a row of requests, filled, and published in another row, so that what costs time is the
-// copying. Tensors that share memory take a second row for their Creates: who joins a room names a tensor
-// that is in it already.
+// copying. Small ones are filled while the daemon makes the next. Tensors that share memory take a second row
+// for their Creates: who joins a room names a tensor that is in it already.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -32,6 +32,10 @@ using protocol::quoted;
 // boundary. It is the largest itemsize.
 constexpr std::uintptr_t kRoomAlignment = 16;
 
+// Up to this size a tensor is filled as soon as it is there, while the daemon makes the next ones. Larger
+// ones come afterwards, for until then the other threads' requests wait.
+constexpr std::size_t kFillAtOnceBytes = 64 * 1024;
+
 // Memory that several items have in common, and its place in the store.
 struct SharedRoom {
   client::CommonMemory memory;
@@ -41,7 +45,11 @@ struct SharedRoom {
 class Batch {
  public:
   Batch(std::shared_ptr<Connection> connection, std::span<const PutItem> items, const PutOptions& options)
-      : connection_(std::move(connection)), items_(items), options_(options), drafts_(items.size()) {
+      : connection_(std::move(connection)),
+        items_(items),
+        options_(options),
+        drafts_(items.size()),
+        filled_(items.size()) {
     std::unordered_set<std::string_view> names;
     for (const PutItem& item : items) {
       value_or_throw(protocol::check_name(item.name));
@@ -67,6 +75,7 @@ class Batch {
       const std::uintptr_t start = begin / kRoomAlignment * kRoomAlignment;
       for (const std::size_t i : memory.arrays) {
         wanted_[i].spec = spec_as_it_lies(items_[i]);
+        filled_[i] = true;  // with its room
         wanted_[i].room_offset_bytes = reinterpret_cast<std::uintptr_t>(items_[i].array.data) - start;
       }
       wanted_[memory.arrays.front()].room_bytes = begin + memory.size_bytes - start;
@@ -91,8 +100,8 @@ class Batch {
     create_row(second_row);
   }
 
+  // What was not filled while it was created.
   void fill() {
-    std::vector<bool> filled(items_.size());
     for (const SharedRoom& room : rooms_) {
       const auto& memory = room.memory;
       std::byte* const start =
@@ -100,14 +109,9 @@ class Batch {
       client::copy_bytes(start + (reinterpret_cast<std::uintptr_t>(memory.begin) - room.start), memory.begin,
                          memory.size_bytes);
       count_bytes_copied(memory.size_bytes);
-      for (const std::size_t i : memory.arrays) filled[i] = true;
     }
     for (std::size_t i = 0; i < items_.size(); ++i) {
-      if (filled[i]) continue;
-      const protocol::TensorSpec& spec = wanted_[i].spec;
-      os::crash_point("batch.filling");
-      client::copy_array(drafts_[i].data, {spec.strides, spec.ndim}, items_[i].array);
-      count_bytes_copied(drafts_[i].size_bytes);  // packed: without gaps
+      if (!filled_[i]) fill(i, drafts_[i]);
     }
   }
 
@@ -135,9 +139,20 @@ class Batch {
     wanted.reserve(row.size());
     for (const std::size_t i : row) wanted.push_back(wanted_[i]);
     created_.reserve(items_.size());
-    const std::vector<Connection::Draft> drafts = connection_->create_many(wanted, options_);
+    const std::vector<Connection::Draft> drafts =
+        connection_->create_many(wanted, options_, [&](std::size_t i, const Connection::Draft& draft) {
+          if (!filled_[row[i]] && draft.size_bytes <= kFillAtOnceBytes) fill(row[i], draft);
+        });
     for (std::size_t i = 0; i < row.size(); ++i) drafts_[row[i]] = drafts[i];
     created_.insert(created_.end(), drafts.begin(), drafts.end());
+  }
+
+  void fill(std::size_t i, const Connection::Draft& draft) {
+    const protocol::TensorSpec& spec = wanted_[i].spec;
+    os::crash_point("batch.filling");
+    client::copy_array(draft.data, {spec.strides, spec.ndim}, items_[i].array);
+    count_bytes_copied(draft.size_bytes);  // packed: without gaps
+    filled_[i] = true;
   }
 
   void count_bytes_copied(std::size_t bytes) const {
@@ -150,6 +165,7 @@ class Batch {
   std::vector<Connection::Wanted> wanted_;  // by item
   std::vector<Connection::Draft> drafts_;   // by item
   std::vector<Connection::Draft> created_;  // to be dropped unless they are published
+  std::vector<bool> filled_;                // by item; those of a shared room count as filled
   std::vector<SharedRoom> rooms_;
 };
 
