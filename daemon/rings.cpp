@@ -51,7 +51,7 @@ void Rings::forget(const RingUser* user) {
 void Rings::turn() {
   for (int look = 0; look < kLooksPerTurn; ++look) {
     if (serve_all()) break;
-    __builtin_ia32_pause();
+    os::relax();
   }
   leave_the_quiet_ones();
   turning_ = !watched_.empty();

@@ -12,24 +12,21 @@
 #include <tensord/store.hpp>
 
 #include "client/connection.hpp"
+#include "client/spin.hpp"
 #include "client/store_state.hpp"
 #include "result.hpp"
 
 namespace tensord {
 namespace {
 
-// A batch of some tensors is published within microseconds.
-constexpr int kSpins = 2'000;
 // Each round attaches only what was replaced since the round before.
 constexpr int kMaxRounds = 64;
 
 }  // namespace
 
 void client::Connection::see_no_batch() {
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (catalog_.batch_sequence() % 2 == 0) return;
-    __builtin_ia32_pause();
-  }
+  // A batch of some tensors is published within microseconds.
+  if (spin([&] { return catalog_.batch_sequence() % 2 == 0; })) return;
   // The daemon has one thread: when it answers, it publishes nothing.
   static_cast<void>(ask_about(number()));
 }

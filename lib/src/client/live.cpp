@@ -12,6 +12,7 @@
 
 #include "client/connection.hpp"
 #include "client/interrupt.hpp"
+#include "client/spin.hpp"
 #include "os/crash_point.hpp"
 #include "os/futex.hpp"
 #include "protocol/tensor_spec.hpp"
@@ -23,9 +24,6 @@ using protocol::quoted;
 using shm::LiveHeader;
 using shm::LiveWord;
 
-// Writers hold a tensor for about as long as a copy of it takes; a wake-up costs some tens of
-// microseconds (limits.md). So a short spin pays, and a long one does not.
-constexpr int kSpins = 2'000;
 // How long a writer may stay silent before the daemon is asked whether it lives.
 constexpr std::chrono::milliseconds kWriterCheckInterval{20};
 // Nothing can die while a tensor is whole, so this only bounds how long somebody sleeps who is to give up:
@@ -69,10 +67,7 @@ bool is_torn(const LiveTensor& tensor, LiveWord word) {
 
 // Until the word is another than `seen`, or it is time to look around.
 void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
-  for (int spin = 0; spin < kSpins; ++spin) {
-    if (tensor.header.load() != seen) return;
-    __builtin_ia32_pause();
-  }
+  if (spin([&] { return tensor.header.load() != seen; })) return;
   const std::chrono::nanoseconds limit = seen.whole() ? std::chrono::nanoseconds(kQuietInterval)
                                                       : std::chrono::nanoseconds(kWriterCheckInterval);
   const os::FutexWait outcome = os::futex_wait(tensor.header.futex(), seen.sequence, deadline.left(limit));

@@ -12,6 +12,7 @@
 #include <tensord/error.hpp>
 
 #include "client/interrupt.hpp"
+#include "client/spin.hpp"
 #include "os/cpu.hpp"
 #include "os/crash_point.hpp"
 #include "os/socket.hpp"
@@ -20,7 +21,6 @@
 namespace tensord::client {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using os::crash_point;
 
 // Requests are sent without regard to whether the daemon reads them just now. So many bytes fit into its
@@ -35,7 +35,6 @@ constexpr std::chrono::nanoseconds kShortestSpin = std::chrono::microseconds(2);
 constexpr std::uint32_t kSpinsAgainAfter = 8;
 // How often who waits for another thread's request looks whether a signal came.
 constexpr std::chrono::milliseconds kLookAroundInterval{50};
-constexpr int kLooksPerClock = 32;  // reading the clock costs as much as a few looks
 
 }  // namespace
 
@@ -45,7 +44,7 @@ class Requests::Use {
  public:
   enum Adopt { kAdopt };
   explicit Use(std::atomic<bool>& in_use) : in_use_(in_use) {
-    while (in_use_.exchange(true, std::memory_order_acquire)) __builtin_ia32_pause();
+    while (in_use_.exchange(true, std::memory_order_acquire)) os::relax();
   }
   Use(std::atomic<bool>& in_use, Adopt) : in_use_(in_use) {}
   Use(const Use&) = delete;
@@ -291,7 +290,7 @@ std::size_t Requests::take_from_ring(std::uint32_t id, std::span<std::byte> buff
 }
 
 void Requests::await_answer(std::uint32_t number) {
-  if (ring_->answered(number) || spin(number)) return;
+  if (ring_->answered(number) || spin_for(number)) return;
   struct Sleep {
     shm::RingClient& ring;
     ~Sleep() { ring.end_sleep(); }
@@ -300,21 +299,12 @@ void Requests::await_answer(std::uint32_t number) {
   while (!ring_->begin_sleep(number)) settle(std::span(buffer).first(receive(buffer).size_bytes));
 }
 
-bool Requests::spin(std::uint32_t number) {
+bool Requests::spin_for(std::uint32_t number) {
   if (ring_->daemon_cpu() == os::this_cpu()) return false;
   const bool try_again = number % kSpinsAgainAfter == 0;
-  const Clock::time_point until = Clock::now() + (try_again ? kLongestSpin : spin_);
-  do {
-    for (int look = 0; look < kLooksPerClock; ++look) {
-      if (ring_->answered(number)) {
-        spin_ = kLongestSpin;
-        return true;
-      }
-      __builtin_ia32_pause();
-    }
-  } while (Clock::now() < until);
-  spin_ = std::max(spin_ / 2, kShortestSpin);
-  return false;
+  const bool answered = spin([&] { return ring_->answered(number); }, try_again ? kLongestSpin : patience_);
+  patience_ = answered ? kLongestSpin : std::max(patience_ / 2, kShortestSpin);
+  return answered;
 }
 
 }  // namespace tensord::client

@@ -76,7 +76,7 @@ class Requests {
   void make_room();
   void post(std::span<const std::byte> request, bool block);
   void await_answer(std::uint32_t number);
-  bool spin(std::uint32_t number);
+  [[nodiscard]] bool spin_for(std::uint32_t number);
   struct Message {
     std::size_t size_bytes = 0;
     std::vector<os::UniqueFd> fds;
@@ -97,7 +97,7 @@ class Requests {
   std::optional<shm::RingClient> ring_;
   std::uint32_t taken_ = 0;  // replies taken from the ring
   bool given_up_ = false;    // among those to be taken are some of requests that were given up
-  std::chrono::nanoseconds spin_ = std::chrono::microseconds(40);
+  std::chrono::nanoseconds patience_ = std::chrono::microseconds(40);  // for how long it pays to spin
 };
 
 }  // namespace tensord::client

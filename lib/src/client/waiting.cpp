@@ -14,6 +14,7 @@
 #include "client/connection.hpp"
 #include "client/interrupt.hpp"
 #include "client/live.hpp"
+#include "client/spin.hpp"
 #include "client/store_state.hpp"
 #include "os/futex.hpp"
 
@@ -36,6 +37,8 @@ View Store::wait(std::string_view name, std::chrono::nanoseconds timeout, Mode m
 
     auto handed_over = connection;
     if (View view = Connection::attach_mapped(handed_over, name, mode)) return view;
+    // Who is about to put it needs no daemon to tell us so; and while we spin, the daemon is there for him.
+    if (!last_look && client::spin([&] { return word.load(std::memory_order_acquire) != seen; })) continue;
     Result<View> result = Connection::attach_asking(connection, name, mode, /*waits=*/true);
     if (result) return std::move(result.value());
     const Failure& failure = result.failure();
