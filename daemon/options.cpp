@@ -96,6 +96,13 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
       ->envname("TENSORD_NAMESPACE_MODE")
       ->transform(CLI::Validator(check_mode, "MODE"))
       ->capture_default_str();
+  std::map<std::string, HugePages> huge_pages{
+      {"auto", HugePages::kAuto}, {"never", HugePages::kNever}, {"always", HugePages::kAlways}};
+  app.add_option("--huge-pages", options.huge_pages,
+                 "auto: where the kernel grants them; always: and warn where it does not; never")
+      ->envname("TENSORD_HUGE_PAGES")
+      ->transform(CLI::CheckedTransformer(huge_pages, CLI::ignore_case))
+      ->default_str("auto");
   app.add_flag("--background", options.background, "Return once the daemon serves, and let it run on");
   std::map<std::string, log::Level> levels{{"debug", log::Level::kDebug},
                                            {"info", log::Level::kInfo},

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "huge_pages.hpp"
 #include "log.hpp"
 
 namespace tensord::daemon {
@@ -22,6 +23,7 @@ struct Options {
   std::uint32_t max_tensors = kDefaultMaxTensors;
   std::uint32_t max_connections = kDefaultMaxConnections;
   mode_t namespace_mode = 0600;
+  HugePages huge_pages = HugePages::kAuto;
   bool background = false;
   log::Level log_level = log::Level::kInfo;
 };

@@ -3,35 +3,41 @@
 #include "segments.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <system_error>
 
 #include "human.hpp"
 #include "log.hpp"
+#include "os/pages.hpp"
 
 namespace tensord::daemon {
 namespace {
 
 namespace asio = boost::asio;
 
-// Memory is asked for in slices, so that a system that runs out is noticed before all is taken.
-constexpr std::uint64_t kReserveSliceBytes = std::uint64_t{64} << 20;
+namespace bip = boost::interprocess;
 
-Result<os::Memfd> make_memfd(std::uint64_t size_bytes) {
-  try {
-    os::Memfd memfd = os::Memfd::create("tensord-segment", size_bytes);
-    for (std::uint64_t at = 0; at < size_bytes; at += kReserveSliceBytes) {
-      memfd.reserve(at, std::min(kReserveSliceBytes, size_bytes - at));
-    }
-    memfd.seal_size();
-    return memfd;
-  } catch (const std::system_error& error) {
-    return Failure{Errc::kOutOfSpace,
-                   "the system has no memory for a segment of " + human_bytes(size_bytes) + " (" +
-                       error.code().message() +
-                       "), although the store's own limit allows it: free some memory, or lower "
-                       "--max-bytes to what the machine really has"};
-  }
+// What the helper does before others get their turn: about a millisecond with huge pages, four without. And
+// a system that runs out of memory is noticed before all is taken.
+constexpr std::uint64_t kSliceBytes = std::uint64_t{16} << 20;
+static_assert(kSliceBytes % os::kHugePageBytes == 0);
+
+std::size_t put_huge_pages(const os::Memfd& memfd, std::uint64_t offset_bytes, std::uint64_t size_bytes) {
+  if (size_bytes < os::kHugePageBytes) return 0;
+  const bip::mapped_region slice = os::map(memfd, bip::read_write, offset_bytes, size_bytes);
+  return os::make_huge({static_cast<std::byte*>(slice.get_address()), slice.get_size()});
+}
+
+bool is_out_of_memory(const std::system_error& error) {
+  return error.code().value() == ENOMEM || error.code().value() == ENOSPC;
+}
+
+Failure no_memory(std::uint64_t size_bytes, const std::string& reason) {
+  return {Errc::kOutOfSpace, "the system has no memory for a segment of " + human_bytes(size_bytes) + " (" +
+                                 reason +
+                                 "), although the store's own limit allows it: free some memory, or lower "
+                                 "--max-bytes to what the machine really has"};
 }
 
 Failure out_of_space(const OutOfSpace& outcome) {
@@ -44,8 +50,10 @@ Failure out_of_space(const OutOfSpace& outcome) {
 
 }  // namespace
 
-Segments::Segments(asio::io_context& loop, Space space, Listener listener)
+Segments::Segments(asio::io_context& loop, Space space, HugePages huge_pages, Listener listener)
     : space_(std::move(space)),
+      huge_pages_(huge_pages),
+      asks_for_huge_pages_(choose_huge_pages(huge_pages)),
       listener_(std::move(listener)),
       made_(loop, asio::steady_timer::time_point::max()) {}
 
@@ -89,7 +97,14 @@ asio::awaitable<Result<Done>> Segments::make(SegmentPlan plan) {
                                                " segments, which is the limit: delete large tensors"};
   }
   space_.reserve_begin(plan);
-  Result<os::Memfd> memfd = co_await on_helper(plan.size_bytes);
+  // optional: what co_spawn carries from one thread to the other must be default-constructible.
+  std::optional<Result<os::Memfd>> made = co_await asio::co_spawn(
+      helper_,
+      [this, plan]() -> asio::awaitable<std::optional<Result<os::Memfd>>> {
+        co_return co_await make_memfd(plan.size_bytes);
+      },
+      asio::use_awaitable);
+  Result<os::Memfd> memfd = std::move(*made);
   if (memfd) {
     memfds_.emplace(*id, std::move(memfd.value()));
     space_.add_segment(*id, plan);
@@ -106,15 +121,49 @@ asio::awaitable<Result<Done>> Segments::make(SegmentPlan plan) {
   co_return Done{};
 }
 
-asio::awaitable<Result<os::Memfd>> Segments::on_helper(std::uint64_t size_bytes) {
-  // optional: what co_spawn carries from one thread to the other must be default-constructible.
-  auto made = co_await asio::co_spawn(
-      helper_,
-      [size_bytes]() -> asio::awaitable<std::optional<Result<os::Memfd>>> {
-        co_return make_memfd(size_bytes);
-      },
-      asio::use_awaitable);
-  co_return std::move(*made);
+asio::awaitable<Result<os::Memfd>> Segments::make_memfd(std::uint64_t size_bytes) {
+  std::uint64_t huge_bytes = 0;
+  try {
+    os::Memfd memfd = os::Memfd::create("tensord-segment", size_bytes);
+    bool asks = asks_for_huge_pages_;
+    for (std::uint64_t at = 0; at < size_bytes;) {
+      const std::uint64_t slice_bytes = std::min(kSliceBytes, size_bytes - at);
+      if (asks) {
+        const std::size_t got_bytes = put_huge_pages(memfd, at, slice_bytes);
+        huge_bytes += got_bytes;
+        // A machine whose memory is in pieces looks for a whole one each time, and that takes long.
+        asks = huge_pages_ == HugePages::kAlways || slice_bytes - got_bytes < os::kHugePageBytes;
+      }
+      // Whatever became of that: from here on there is memory behind every byte, or a clean error.
+      try {
+        memfd.reserve(at, slice_bytes);
+        at += slice_bytes;
+      } catch (const std::system_error& error) {
+        // What was dropped for the sake of this segment may be on its way back.
+        if (!is_out_of_memory(error) || ending_ == 0) throw;
+      }
+      co_await asio::post(helper_, asio::use_awaitable);
+    }
+    memfd.seal_size();
+    if (huge_pages_ == HugePages::kAlways && size_bytes - huge_bytes >= os::kHugePageBytes) {
+      log::warning("of a segment of " + human_bytes(size_bytes) + " only " + human_bytes(huge_bytes) +
+                   " lie on huge pages: the machine has no more (--huge-pages always)");
+    }
+    co_return memfd;
+  } catch (const std::system_error& error) {
+    co_return no_memory(size_bytes, error.code().message());
+  } catch (const bip::interprocess_exception& error) {
+    co_return no_memory(size_bytes, error.what());
+  }
+}
+
+asio::awaitable<void> Segments::end_memfd(os::Memfd memfd) {
+  // Clients may keep an idle segment mapped for long; its memory goes back now all the same.
+  for (std::uint64_t at = 0; at < memfd.size_bytes(); at += kSliceBytes) {
+    memfd.discard(at, std::min<std::uint64_t>(kSliceBytes, memfd.size_bytes() - at));
+    co_await asio::post(helper_, asio::use_awaitable);
+  }
+  --ending_;
 }
 
 std::optional<SegmentId> Segments::next_id() {
@@ -140,8 +189,8 @@ void Segments::drop(const std::vector<SegmentId>& ids) {
     space_.drop(id);
     free_indexes_.push_back(protocol::segment_index(id));
     auto memfd = memfds_.extract(id);
-    // Clients may keep an idle segment mapped for long; its memory goes back now all the same.
-    asio::post(helper_, [memfd = std::move(memfd.mapped())] { memfd.discard_contents(); });
+    ++ending_;
+    asio::co_spawn(helper_, end_memfd(std::move(memfd.mapped())), asio::detached);
   }
 }
 

@@ -1,10 +1,13 @@
 // Segments: the memfds behind Space. It makes and drops them on a helper thread, because putting
-// memory behind a gigabyte takes a second, and the event loop serves everybody.
+// memory behind a gigabyte takes up to a second, and the event loop serves everybody. The helper works in
+// slices, and in turns: a small segment does not wait for a large one of somebody else.
 //
-// Threads  one, that of the io_context; the helper thread touches nothing but the memfd it makes.
+// Threads  one, that of the io_context; the helper thread touches nothing but the memfds that it makes
+//          and ends.
 // Owns     every segment's read-write descriptor.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -15,6 +18,7 @@
 
 #include <boost/asio.hpp>
 
+#include "huge_pages.hpp"
 #include "os/memfd.hpp"
 #include "protocol/segment_id.hpp"
 #include "result.hpp"
@@ -28,7 +32,7 @@ class Segments {
     std::function<void(SegmentId, Pool)> added;
     std::function<void(SegmentId)> dropped;  // before it goes
   };
-  Segments(boost::asio::io_context& loop, Space space, Listener listener);
+  Segments(boost::asio::io_context& loop, Space space, HugePages huge_pages, Listener listener);
 
   // Space for a tensor, in a segment that has memory behind every byte. Fails with kOutOfSpace (asked, free,
   // largest, limit). Nothing: no segment has it yet; place() makes one, and waits for it.
@@ -46,16 +50,21 @@ class Segments {
   // Whatever Space has to say, but NeedsDrop, which is done.
   Placement ask_space(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
   boost::asio::awaitable<Result<Done>> make(SegmentPlan plan);
-  boost::asio::awaitable<Result<os::Memfd>> on_helper(std::uint64_t size_bytes);
+  // These two run on the helper.
+  boost::asio::awaitable<Result<os::Memfd>> make_memfd(std::uint64_t size_bytes);
+  boost::asio::awaitable<void> end_memfd(os::Memfd memfd);
   void drop(const std::vector<SegmentId>& ids);
   [[nodiscard]] std::optional<SegmentId> next_id();
 
   Space space_;
+  const HugePages huge_pages_;
+  const bool asks_for_huge_pages_;
   Listener listener_;
   std::unordered_map<SegmentId, os::Memfd> memfds_;
   std::vector<std::uint32_t> free_indexes_;
   std::uint32_t untouched_indexes_ = 0;
   std::uint64_t last_serial_ = 0;
+  std::atomic<unsigned> ending_ = 0;    // memfds whose memory the helper has yet to give back
   boost::asio::steady_timer made_;      // never expires; cancelling it wakes who awaits a segment
   boost::asio::thread_pool helper_{1};  // last: it is joined before anything else goes
 };

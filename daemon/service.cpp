@@ -74,7 +74,7 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
           shm::CatalogWriter(bytes_of_region(catalog_region_), options.max_tensors,
                              random_value<std::uint64_t>(), random_value<std::array<std::uint8_t, 16>>()),
           options.namespace_mode, [this](const Extent& extent) { segments_.give_back(extent); }),
-      segments_(loop, Space(options.max_bytes, options.keep_warm_bytes),
+      segments_(loop, Space(options.max_bytes, options.keep_warm_bytes), options.huge_pages,
                 {[this](SegmentId id, Pool pool) { registry_.segment_added(id, pool); },
                  [this](SegmentId id) { registry_.segment_dropped(id); }}),
       sweep_timer_(loop) {}

@@ -6,6 +6,8 @@
 #include <new>
 #include <system_error>
 
+#include "os/pages.hpp"
+
 namespace tensord::client {
 namespace {
 
@@ -23,7 +25,7 @@ Segment::Segment(std::uint64_t id, os::Memfd read_only)
       inode_(read_only.inode()),
       size_bytes_(read_only.size_bytes()),
       memfd_(std::move(read_only)),
-      read_only_(memfd_, bip::read_only) {
+      read_only_(os::map(memfd_, bip::read_only)) {
   leave_out_of_core_dumps(read_only_);
   read_only_base_.store(static_cast<std::byte*>(read_only_.get_address()), std::memory_order_release);
 }
@@ -33,7 +35,7 @@ void Segment::allow_writing(const os::Memfd& read_write) {
   if (read_write.inode() != inode_ || read_write.size_bytes() != size_bytes_) {
     throw std::system_error(EINVAL, std::generic_category(), "two descriptors of one segment differ");
   }
-  writable_ = bip::mapped_region(read_write, bip::read_write);
+  writable_ = os::map(read_write, bip::read_write);
   leave_out_of_core_dumps(writable_);
   writable_base_.store(static_cast<std::byte*>(writable_.get_address()), std::memory_order_release);
 }

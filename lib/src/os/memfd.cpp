@@ -70,8 +70,9 @@ UniqueFd Memfd::duplicate() const {
   return copy;
 }
 
-void Memfd::discard_contents() const noexcept {
-  ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size_bytes_));
+void Memfd::discard(std::size_t offset_bytes, std::size_t size_bytes) const noexcept {
+  ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset_bytes),
+              static_cast<off_t>(size_bytes));
 }
 
 std::uint64_t Memfd::inode() const {

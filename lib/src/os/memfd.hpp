@@ -38,8 +38,9 @@ class Memfd {
   [[nodiscard]] UniqueFd duplicate() const;
   // Hands the descriptor over; mappings made of it stay.
   [[nodiscard]] UniqueFd release() && { return std::move(fd_); }
-  // Gives the memory back to the system now, whoever still maps it. What is read there is zero then.
-  void discard_contents() const noexcept;
+  // Gives the memory behind a range back to the system now, whoever still maps it. What is read there is
+  // zero then.
+  void discard(std::size_t offset_bytes, std::size_t size_bytes) const noexcept;
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::size_t size_bytes() const { return size_bytes_; }
