@@ -37,6 +37,7 @@
 // Tests  tests/unit/ring_test.cpp, tests/concurrency/ring_test.cpp
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -87,7 +88,7 @@ class RingClient {
     RingEntry& entry = memory_->entries[posted_ % kRingEntries];
     memory_->client_cpu.store(cpu, std::memory_order_relaxed);
     entry.request_bytes = static_cast<std::uint32_t>(request.size());
-    std::memcpy(entry.request, request.data(), request.size());
+    std::ranges::copy(request, entry.request);
     memory_->posted.store(posted_ + 1, std::memory_order_seq_cst);
     return posted_++;
   }
@@ -142,7 +143,7 @@ class RingServer {
   bool answer(std::span<const std::byte> reply) {
     RingEntry& entry = memory_->entries[answered_ % kRingEntries];
     entry.reply_bytes = static_cast<std::uint32_t>(reply.size());
-    std::memcpy(entry.reply, reply.data(), reply.size());
+    std::ranges::copy(reply, entry.reply);
     memory_->answered.store(++answered_, std::memory_order_seq_cst);
     return memory_->sleeping.load(std::memory_order_seq_cst) != 0;
   }
