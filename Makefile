@@ -2,7 +2,7 @@
 #
 #   make setup    once; installs what is missing (scripts/setup)
 #   make test     all tests       make demo    the digits job       make bench   the benchmarks
-#   make bench-peers    tensord beside other ways of sharing arrays, which it installs under build/peers
+#   make bench asks everything and writes the tables and plots under docs/; bench-ours and bench-peers are its halves
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,15 +15,16 @@ export PATH := $(VENV)/bin:$(PATH)
 
 say = @printf '\n== %s ==\n'
 
-.PHONY: help setup build test demo bench bench-build bench-peers format clean
+.PHONY: help setup build test demo bench bench-build bench-ours bench-peers format clean
 .NOTPARALLEL:
 
 help:
 	@echo 'tensord: named tensors in shared memory. Targets:'
 	@echo '  make demo     three processes, one model in shared memory: the example in examples/digits'
 	@echo '  make test     build and run every test: C++ (also under the sanitizers) and Python'
-	@echo '  make bench    the benchmarks, beside their peers, as a table and as JSON'
-	@echo '  make bench-peers   tensord beside Ray, Plasma, iceoryx2 and others, each in an environment under build/peers'
+	@echo '  make bench    the benchmarks, all of them: JSON in build/bench, tables and plots in docs (half an hour at most)'
+	@echo '  make bench-ours    only tensord against what the machine allows'
+	@echo '  make bench-peers   only tensord beside Ray, Plasma, iceoryx2 and others, each in an environment under build/peers'
 	@echo '  make build    the library, daemon, tools and C++ tests, in build/dev'
 	@echo '  make setup    install what is missing: Debian packages, and .venv with PyTorch'
 	@echo '  make format   clang-format over the C++ sources'
@@ -81,12 +82,17 @@ bench-build: setup
 	@cmake --build --preset bench
 
 bench: bench-build
-	$(say) 'benchmarks'
+	$(say) 'benchmarks: tensord, its floors, and its peers, each of them in an environment of its own: build/peers'
 	@python benchmarks/run --build build/bench
 
+bench-ours: bench-build
+	$(say) 'benchmarks: tensord and its floors'
+	@python benchmarks/run --build build/bench --results build/bench/ours.json \
+	  --only attach,small_put,put,build,remove,handoff,hold,connect,reclaim,connections,python_attach,python_torch,python_clone,python_first_touch
+
 bench-peers: bench-build
-	$(say) 'tensord and its peers, each in an environment of its own: build/peers'
-	@python benchmarks/compare.py --build build/bench
+	$(say) 'benchmarks: tensord and its peers, each of them in an environment of its own: build/peers'
+	@python benchmarks/run --build build/bench --results build/bench/peers.json --only peers
 
 format:
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i

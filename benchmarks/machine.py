@@ -84,3 +84,7 @@ def describe(facts: Json) -> list[str]:
 def print_machine(facts: Json) -> None:
     print("\n".join(describe(facts)))
     print("Time of one operation: median, 5th to 95th percentile; ratios are medians of the ratio in each round.")
+
+
+def human_duration(seconds: float) -> str:
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s" if seconds >= 60 else f"{seconds:.0f} s"

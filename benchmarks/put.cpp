@@ -1,72 +1,67 @@
 // What does put cost beyond the copy that it is?
 //
-// The store recycles memory, so a tensor usually lands on pages that are there already; the floor
-// is the same copy into a warm shared mapping. How much the first touch of new pages costs is seen
-// from a second daemon, which keeps nothing warm, and from a shared-memory object made anew.
+// The store recycles memory, so a tensor usually lands on pages that are there already; the floor is the
+// fastest way of copying into warm shared memory. Fresh space is seen from a second daemon, which keeps
+// nothing warm; its floor is the fastest way of filling shared memory that is made for it.
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include <boost/interprocess/mapped_region.hpp>
 #include <tensord/tensord.hpp>
 
-#include "client/copy.hpp"
+#include "copies.hpp"
 #include "daemon_process.hpp"
 #include "measure.hpp"
-#include "os/memfd.hpp"
 
 namespace {
 
 using namespace tensord;
+using bench::kGiB, bench::kKiB, bench::kMiB;
 using bench::Role;
 
-constexpr std::size_t kKiB = 1024, kMiB = 1024 * kKiB, kGiB = 1024 * kMiB;
+// A tensor as large as this has a segment of its own, which goes with it where nothing is kept warm.
+constexpr std::size_t kOwnSegmentBytes = 64 * kMiB;
 
-// Two ranges of a memfd, written in turn: replace takes a new place before it gives up the old
-// one, so put too goes back and forth between two.
-class WarmMemory {
+// Private memory that is there, aligned as large arrays are.
+class Source {
  public:
-  explicit WarmMemory(std::size_t size_bytes)
-      : size_bytes_(size_bytes),
-        region_(os::Memfd::create("tensord-bench", 2 * size_bytes), boost::interprocess::read_write) {
-    std::memset(region_.get_address(), 1, region_.get_size());
+  explicit Source(std::size_t size_bytes)
+      : elements_(static_cast<float*>(std::aligned_alloc(64, size_bytes)), &std::free),
+        size_(size_bytes / sizeof(float)) {
+    std::fill_n(elements_.get(), size_, 1.5f);
   }
-  std::byte* next() {
-    second_ = !second_;
-    return static_cast<std::byte*>(region_.get_address()) + (second_ ? size_bytes_ : 0);
-  }
+  std::span<const float> elements() const { return {elements_.get(), size_}; }
+  const std::byte* bytes() const { return std::as_bytes(elements()).data(); }
 
  private:
-  std::size_t size_bytes_;
-  boost::interprocess::mapped_region region_;
-  bool second_ = false;
+  std::unique_ptr<float, decltype(&std::free)> elements_;
+  std::size_t size_;
 };
 
 // A shared-memory object of the kernel's, made, filled and closed; unlinked with this object.
 class PosixObject {
  public:
-  PosixObject(std::string name, std::span<const std::byte> bytes) : name_(std::move(name)) {
+  PosixObject(std::string name, std::span<const float> elements) : name_(std::move(name)) {
     const int fd = ::shm_open(name_.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (fd < 0 || ::ftruncate(fd, static_cast<off_t>(bytes.size())) != 0)
+    if (fd < 0 || ::ftruncate(fd, static_cast<off_t>(elements.size_bytes())) != 0)
       throw std::runtime_error("shm_open failed");
-    void* const address = ::mmap(nullptr, bytes.size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void* const address = ::mmap(nullptr, elements.size_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     ::close(fd);
     if (address == MAP_FAILED) throw std::runtime_error("mmap failed");
-    std::memcpy(address, bytes.data(), bytes.size());
-    ::munmap(address, bytes.size());
+    std::memcpy(address, elements.data(), elements.size_bytes());
+    ::munmap(address, elements.size_bytes());
   }
   PosixObject(PosixObject&& other) noexcept : name_(std::exchange(other.name_, {})) {}
   PosixObject& operator=(PosixObject&&) = delete;
@@ -78,49 +73,60 @@ class PosixObject {
   std::string name_;
 };
 
-void measure(const test::DaemonProcess& recycling, const test::DaemonProcess& forgetting,
-             std::size_t size_bytes, std::size_t operations, int rounds) {
-  // A tensor as large as this has a segment of its own, which goes with it where nothing is kept warm.
-  constexpr std::size_t kOwnSegmentBytes = 64 * kMiB;
-
-  const std::vector<float> source(size_bytes / sizeof(float), 1.5f);
-  const std::span<const float> elements(source);
-  const auto bytes = std::as_bytes(elements);
-  const Store store = recycling.connect();
-  const Store cold_store = forgetting.connect();
-  WarmMemory warm(size_bytes);
-  std::vector<PosixObject> objects;
+void measure_recycled(const test::DaemonProcess& daemon, std::size_t size_bytes, std::size_t operations,
+                      int rounds) {
+  const Source source(size_bytes);
+  const Store store = daemon.connect();
+  bench::WarmMemory warm(size_bytes);
+  bench::Helper helper;
   // Twice, for the two places that put will go back and forth between.
-  for (int i = 0; i < 2; ++i) store.put("bench/recycled", elements, {.replace = true});
+  for (int i = 0; i < 2; ++i) store.put("bench/recycled", source.elements(), {.replace = true});
 
-  const auto times = [operations](auto&& operation) {
-    return [operations, operation] {
-      for (std::size_t i = 0; i < operations; ++i) operation();
-    };
-  };
   std::vector<bench::Way> ways{
       {"tensord: put over the last one", Role::kOurs, operations,
-       times([&] { store.put("bench/recycled", elements, {.replace = true}); })},
-      {"memcpy, warm pages", Role::kFloor, operations,
-       times([&] { bench::keep(std::memcpy(warm.next(), bytes.data(), bytes.size())); })},
-      {"the copy that put makes, warm pages", Role::kFloor, operations, times([&] {
-         std::byte* const destination = warm.next();
-         client::copy_bytes(destination, bytes.data(), bytes.size());
-         bench::keep(destination);
-       })},
-      {"shm_open, mmap, memcpy, new pages", Role::kPeer, operations, times([&] {
-         objects.emplace_back(
-             "/tensord-bench-" + std::to_string(::getpid()) + "-" + std::to_string(objects.size()), bytes);
-       }),
-       [&] { objects.clear(); }}};
-  if (size_bytes >= kOwnSegmentBytes) {
-    ways.push_back({"tensord: put, new pages", Role::kOurs, operations,
-                    times([&] { cold_store.put("bench/new", elements); }), [&] {
-                      cold_store.remove("bench/new");
-                      test::eventually([&] { return cold_store.stats().segments == 0; });
-                    }});
+       bench::times(operations, [&] { store.put("bench/recycled", source.elements(), {.replace = true}); })},
+      {"memcpy", Role::kFloor, operations,
+       bench::times(operations, [&] { bench::keep(std::memcpy(warm.next(), source.bytes(), size_bytes)); })}};
+  if (size_bytes >= kMiB) {
+    ways.push_back({"non-temporal stores", Role::kFloor, operations, bench::times(operations, [&] {
+                      bench::copy_past_cache(warm.next(), source.bytes(), size_bytes);
+                    })});
+    ways.push_back(
+        {"non-temporal stores, two threads", Role::kFloor, operations, bench::times(operations, [&] {
+           bench::copy_with_helper(helper, warm.next(), source.bytes(), size_bytes);
+         })});
   }
   bench::compare("put", {{"bytes", size_bytes}}, rounds, ways);
+  store.remove("bench/recycled");
+}
+
+void measure_fresh(const test::DaemonProcess& daemon, std::size_t size_bytes, int rounds) {
+  const Source source(size_bytes);
+  const Store store = daemon.connect();
+  std::optional<bench::FreshMemory> fresh;
+  std::vector<PosixObject> objects;
+  std::size_t puts = 0;
+
+  const auto into_fresh = [&](void (bench::FreshMemory::*copy)(const std::byte*)) {
+    return [&, copy] { (fresh.emplace(size_bytes).*copy)(source.bytes()); };
+  };
+  const auto drop_fresh = [&] { fresh.reset(); };
+  const auto drop_ours = [&] {
+    // Smaller ones stay where they are, so that the next lands behind them.
+    if (size_bytes < kOwnSegmentBytes) return;
+    store.remove("bench/fresh" + std::to_string(puts));
+    test::eventually([&] { return store.stats().segments == 0; });
+  };
+  bench::compare(
+      "put into fresh space", {{"bytes", size_bytes}}, rounds,
+      {{"tensord: put", Role::kOurs, 1,
+        [&] { store.put("bench/fresh" + std::to_string(++puts), source.elements()); }, drop_ours},
+       {"touch, memcpy", Role::kFloor, 1, into_fresh(&bench::FreshMemory::touch_and_memcpy), drop_fresh},
+       {"pwrite", Role::kFloor, 1, into_fresh(&bench::FreshMemory::write), drop_fresh},
+       {"populate, memcpy", Role::kFloor, 1, into_fresh(&bench::FreshMemory::populate_and_copy), drop_fresh},
+       {"shm_open, mmap, memcpy", Role::kPeer, 1,
+        [&] { objects.emplace_back("/tensord-bench-" + std::to_string(::getpid()), source.elements()); },
+        [&] { objects.clear(); }}});
 }
 
 bool memory_for_a_gigabyte() {
@@ -131,26 +137,27 @@ bool memory_for_a_gigabyte() {
 }
 
 void measure_all() {
-  const test::DaemonProcess recycling({"--keep-warm", "2GiB"});
-  const test::DaemonProcess forgetting({"--keep-warm", "0"});
-  measure(recycling, forgetting, 4 * kKiB, 100, 31);
-  measure(recycling, forgetting, kMiB, 20, 31);
-  measure(recycling, forgetting, 64 * kMiB, 1, 61);
-  if (memory_for_a_gigabyte()) {
-    measure(recycling, forgetting, kGiB, 1, 7);
-  } else {
-    std::fprintf(stderr, "put: the part with 1 GiB is left out, it needs 8 GiB of free memory\n");
-  }
+  const test::DaemonProcess recycling({"--keep-warm", "2GiB", "--max-bytes", "6GiB"});
+  const test::DaemonProcess forgetting({"--keep-warm", "0", "--max-bytes", "6GiB"});
+  measure_recycled(recycling, 64, 100, 21);
+  measure_recycled(recycling, kKiB, 100, 21);
+  measure_recycled(recycling, 16 * kKiB, 100, 21);
+  measure_recycled(recycling, 256 * kKiB, 40, 21);
+  measure_recycled(recycling, kMiB, 20, 41);
+  measure_fresh(forgetting, kMiB, 21);
+  if (bench::small()) return;
+  measure_recycled(recycling, 4 * kMiB, 4, 21);
+  measure_recycled(recycling, 16 * kMiB, 2, 21);
+  measure_recycled(recycling, 64 * kMiB, 1, 61);
+  // What is put there into segments that are shared would keep them.
+  const test::DaemonProcess empty({"--keep-warm", "0", "--max-bytes", "6GiB"});
+  measure_fresh(empty, 64 * kMiB, 21);
+  measure_recycled(recycling, 256 * kMiB, 1, 15);
+  if (!memory_for_a_gigabyte()) throw std::runtime_error("the part with 1 GiB needs 8 GiB of free memory");
+  measure_recycled(recycling, kGiB, 1, 9);
+  measure_fresh(empty, kGiB, 5);
 }
 
 }  // namespace
 
-int main() {
-  try {
-    measure_all();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "put: %s\n", error.what());
-    return EXIT_FAILURE;
-  }
-  return EXIT_SUCCESS;
-}
+int main(int argc, char** argv) { return bench::answer(argc, argv, "put", measure_all); }

@@ -9,6 +9,7 @@ the input ends. What the peer prints goes to standard error.
 import json
 import multiprocessing
 import os
+import random
 import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -19,7 +20,8 @@ from peers import catalogue, programs
 from peers.peer import PATIENCE_S, Peer
 from peers.worker import Turns, work
 
-KIB, MIB = 1 << 10, 1 << 20
+# How long storing many tensors may take.
+LONG_S = 15.0
 
 
 class Unanswered(Exception):
@@ -142,6 +144,22 @@ class Host:
         self.offered(name, size_bytes, operations + untimed)
         return self.consumer.do(how, name=name, size_bytes=size_bytes, operations=operations)
 
+    def attach_among(self, tensors: int, size_bytes: int, operations: int) -> Any:
+        """Attach to some of that many tensors, drawn at random."""
+        if self.kind.queue_limit(size_bytes // 4) is not None:
+            raise Unanswered("cannot", "has no names to choose among")
+        self.producer.do("store_many", tensors=tensors, size_bytes=size_bytes, patience_s=LONG_S)
+        self.consumer.do("prepare", name="hold/", size_bytes=size_bytes)
+        names = [f"hold/{i}" for i in random.sample(range(tensors), min(operations, tensors))]
+        self.producer.begin("offer_all", names=names, size_bytes=size_bytes)
+        self.consumer.begin("attach_all", names=names, size_bytes=size_bytes)
+        return together(self.producer, self.consumer)
+
+    def put_beside(self, connections: int, size_bytes: int, operations: int) -> Any:
+        """put, while that many connections are open, and idle but for one."""
+        self.producer.do("have_connections", connections=connections)
+        return self.put(size_bytes, operations)
+
     def put(self, size_bytes: int, operations: int, pause_s: float = 0) -> Any:
         self.consumer.do("prepare", name="put/", size_bytes=size_bytes)
         return self.producer.do("put", size_bytes=size_bytes, operations=operations, pause_s=pause_s)
@@ -174,15 +192,16 @@ class Host:
         return {"first": [first], "touch": [touched]}
 
     def hold(self, tensors: int, size_bytes: int) -> Any:
-        self.producer.do("store_many", tensors=tensors, size_bytes=size_bytes)
+        self.producer.do("store_many", tensors=tensors, size_bytes=size_bytes, patience_s=4 * LONG_S)
         self.consumer.do("prepare", name="hold/", size_bytes=size_bytes)
         try:
-            self.producer.begin("offer_many", tensors=tensors, size_bytes=size_bytes)
+            names = [f"hold/{i}" for i in range(tensors)]
+            self.producer.begin("offer_all", names=names, size_bytes=size_bytes)
             self.consumer.begin("hold", tensors=tensors, size_bytes=size_bytes)
             return together(self.producer, self.consumer)
         finally:
             self.consumer.do("let_go")
-            self.producer.do("delete_many", tensors=tensors)
+            self.producer.do("delete_many")
 
 
 def answer(ask: Callable[[], Any]) -> dict[str, Any]:

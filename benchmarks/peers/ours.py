@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import tensord
 
 from peers.peer import PATIENCE_S, Floats, Handle, Peer
@@ -27,9 +29,21 @@ class Tensord(Peer):
 
     def connect(self) -> None:
         self.store = tensord.connect(self.place / "tensord.sock", start=False)
+        self.others: list[tuple[tensord.Store, tensord.View]] = []
 
     def close(self) -> None:
+        self.keep_connections(0)
         self.store.close()
+
+    def keep_connections(self, count: int) -> None:
+        """Each has attached a tensor, so that a delete has to look at its ledger."""
+        if count and not self.others:
+            self.store.put("connections/all", np.ones(16, np.float32), replace=True)
+        while len(self.others) > count:
+            self.others.pop()[0].close()
+        while len(self.others) < count:
+            store = tensord.connect(self.place / "tensord.sock", start=False)
+            self.others.append((store, store.attach("connections/all")))
 
     def put(self, name: str, array: Floats) -> None:
         self.store.put(name, array)

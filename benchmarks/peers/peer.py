@@ -62,6 +62,11 @@ class Peer:
     def close(self) -> None:
         """Ends what connect() began."""
 
+    def keep_connections(self, count: int) -> None:
+        """Has so many connections open beside the one that connect() made, which do nothing."""
+        if count:
+            raise Unsupported("has no connections")
+
     # ---- the producer ----
 
     def put(self, name: str, array: Floats) -> None:

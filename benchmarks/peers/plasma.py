@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow
@@ -38,9 +39,17 @@ class Plasma(Peer):
 
     def connect(self) -> None:
         self.client = plasma.connect(str(self.place / "plasma"))
+        self.others: list[Any] = []
 
     def close(self) -> None:
+        self.keep_connections(0)
         self.client.disconnect()
+
+    def keep_connections(self, count: int) -> None:
+        while len(self.others) > count:
+            self.others.pop().disconnect()
+        while len(self.others) < count:
+            self.others.append(plasma.connect(str(self.place / "plasma")))
 
     @staticmethod
     def object_id(name: str) -> "plasma.ObjectID":

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import vineyard
@@ -31,10 +32,18 @@ class Arrays(Peer):
 
     def connect(self) -> None:
         self.client = vineyard.connect(str(self.place / "vineyard"))
+        self.others: list[Any] = []
         self.made: dict[str, vineyard.ObjectID] = {}
 
     def close(self) -> None:
+        self.keep_connections(0)
         self.client.close()
+
+    def keep_connections(self, count: int) -> None:
+        while len(self.others) > count:
+            self.others.pop().close()
+        while len(self.others) < count:
+            self.others.append(vineyard.connect(str(self.place / "vineyard")))
 
     def put(self, name: str, array: Floats) -> None:
         self.made[name] = self.client.put(array, persist=True, name=name)

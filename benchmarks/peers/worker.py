@@ -104,10 +104,12 @@ class Producer(Worker):
         self.pipes: dict[str, Connection] = {}
         self.stored: set[str] = set()
         self.serial = count()
+        self.many, self.many_bytes = 0, 0  # how many tensors are called hold/..., and how large they are
 
     def close(self) -> None:
         for name in self.stored:
             self.peer.delete(name)
+        self.delete_many()
         super().close()
 
     def accept(self, consumer: str) -> None:
@@ -174,21 +176,36 @@ class Producer(Worker):
         self.serial = count(serial)
         return serial
 
-    def store_many(self, tensors: int, size_bytes: int) -> None:
-        source = pattern(size_bytes)
-        for i in range(tensors):
-            self.peer.put(f"hold/{i}", source)
+    def have_connections(self, connections: int) -> None:
+        """As many as that, this one included; the others do nothing."""
+        self.peer.keep_connections(connections - 1)
 
-    def offer_many(self, tensors: int, size_bytes: int) -> None:
+    def store_many(self, tensors: int, size_bytes: int, patience_s: float) -> None:
+        """hold/0, hold/1, ...: exactly as many, of this size. Raises Unsupported if it takes too long."""
+        if size_bytes != self.many_bytes or tensors < self.many:
+            self.delete_many()
         source = pattern(size_bytes)
-        for i in range(tensors):
-            self.peer.offer(f"hold/{i}", source, 1)
+        self.many_bytes = size_bytes
+        end = time.monotonic() + patience_s
+        while self.many < tensors:
+            if time.monotonic() > end:
+                stored = self.many
+                self.delete_many()
+                raise Unsupported(f"only {stored:,} were stored in {patience_s:.0f} s")
+            self.peer.put(f"hold/{self.many}", source)
+            self.many += 1
 
-    def delete_many(self, tensors: int) -> None:
-        for i in range(tensors):
+    def offer_all(self, names: list[str], size_bytes: int) -> None:
+        source = pattern(size_bytes)
+        for name in names:
+            self.peer.offer(name, source, 1)
+
+    def delete_many(self) -> None:
+        while self.many:
+            self.many -= 1
             # Some peers delete what they fail to attach to; that was reported as the failure it is.
             with suppress(OSError, KeyError):
-                self.peer.delete(f"hold/{i}")
+                self.peer.delete(f"hold/{self.many}")
 
 
 class Consumer(Worker):
@@ -232,6 +249,20 @@ class Consumer(Worker):
                     release(handle)
                 took_ns = now_ns() - begin
         return [took_ns / operations]
+
+    def attach_all(self, names: list[str], size_bytes: int) -> list[float]:
+        """Mean ns of from one of these names to an array and back, after each was attached to once."""
+        attach, release, length = self.peer.attach, self.peer.release, size_bytes // 4
+        took_ns = 0
+        with no_collections():
+            for _ in range(2):
+                begin = now_ns()
+                for name in names:
+                    array, handle = attach(name, length)
+                    del array
+                    release(handle)
+                took_ns = now_ns() - begin
+        return [took_ns / len(names)]
 
     def connect_and_attach(self, name: str, size_bytes: int) -> float:
         begin = now_ns()

@@ -1,4 +1,4 @@
-"""benchmarks/compare.py, small: whether it asks, checks and reports; how fast anything is does not matter here."""
+"""benchmarks/run with peers, small: whether it asks, checks and reports; how fast anything is does not matter here."""
 
 import json
 import os
@@ -7,21 +7,29 @@ import sys
 from pathlib import Path
 
 import pytest
+from running_daemon import program
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-ASKED = ["attach", "put", "handoff", "fresh", "hold"]  # not attach_torch: importing torch takes too long
+ASKED = {"attach", "attach_torch", "put", "handoff", "fresh", "hold", "attach_among", "put_beside"}
 
 
-def compare(*options, **more):
-    command = [sys.executable, str(BENCHMARKS / "compare.py"), *map(str, options)]
+def run(*options, **more):
+    command = [sys.executable, str(BENCHMARKS / "run"), *map(str, options)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, **more)
+
+
+def installed(folder):
+    """What `run` takes for a build: the daemon is the one under test, the module the one that is imported here."""
+    (folder / "daemon").mkdir()
+    (folder / "daemon" / "tensord").symlink_to(program())
+    return folder
 
 
 def broken_environment(folder):
     """An environment that is up to date, with a Python that does not run."""
     sys.path.insert(0, str(BENCHMARKS))
     try:
-        from peers.environments import made_from
+        from environments import made_from
     finally:
         sys.path.remove(str(BENCHMARKS))
     (folder / "bin").mkdir(parents=True)
@@ -35,9 +43,9 @@ def results_path(tmp_path_factory):
     broken_environment(folder / "iceoryx2")
     path = folder / "results.json"
     before = set(os.listdir("/dev/shm"))
-    done = compare(
-        *("--only", "tensord,shared-memory,iceoryx2", "--ask", ",".join(ASKED), "--environments", folder),
-        *("--rounds", 2, "--tensors", 20, "--largest", 1, "--operations", 5, "--results", path),
+    done = run(
+        *("--small", "--only", "peers", "--peers", "tensord,shared-memory,iceoryx2", "--environments", folder),
+        *("--build", installed(folder), "--results", path),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert not {name for name in os.listdir("/dev/shm") if name.startswith("tnp")} - before
@@ -59,19 +67,24 @@ def test_every_peer_of_the_small_run_says_what_it_is(results):
 
 
 def test_every_question_is_answered_by_tensord_and_by_shared_memory(results):
-    asked = {comparison["method"].partition(".")[0] for comparison in results["comparisons"]}
-    assert asked == set(ASKED)
-    for comparison in results["comparisons"]:
+    asked = {comparison["method"].partition(".")[0] for comparison in results["peer_comparisons"]}
+    assert asked == ASKED
+    for comparison in results["peer_comparisons"]:
         for peer in ("tensord", "shared-memory"):
             answer = ways(comparison)[peer]
+            if answer.get("cannot") == "has no connections":
+                assert (peer, comparison["method"]) == ("shared-memory", "put_beside")
+                continue
             assert not {"failed", "cannot"} & set(answer), (comparison["question"], answer)
             assert ("held" in answer) == (comparison["method"] == "hold")
 
 
 def test_figures_are_of_all_rounds_and_in_order(results):
-    timed = [comparison for comparison in results["comparisons"] if comparison["method"] != "hold"]
+    timed = [comparison for comparison in results["peer_comparisons"] if comparison["method"] != "hold"]
     for comparison in timed:
         for way in comparison["ways"]:
+            if "cannot" in way:
+                continue
             ns = way["ns"]
             assert 0 < ns["p5"] <= ns["median"] <= ns["p95"]
             rounds = 1 if comparison["method"].startswith("fresh") else 2
@@ -80,42 +93,21 @@ def test_figures_are_of_all_rounds_and_in_order(results):
 
 
 def test_held_tensors_of_shared_memory_cost_descriptors_and_maps_each(results):
-    (held,) = [comparison for comparison in results["comparisons"] if comparison["method"] == "hold"]
+    (held,) = [comparison for comparison in results["peer_comparisons"] if comparison["method"] == "hold"]
     shared_memory = ways(held)["shared-memory"]["held"]
     assert shared_memory["descriptors"] >= shared_memory["descriptors_before"] + 20
     assert shared_memory["maps"] >= shared_memory["maps_before"] + 20
 
 
-def test_the_tables_go_between_the_marks_of_a_document(results_path, tmp_path):
-    from_benchmarks = {"cwd": BENCHMARKS, "capture_output": True, "text": True, "check": True}
-    program = "from peers import report; print(report.BEGIN); print('what was there'); print(report.END)"
-    marks = subprocess.run([sys.executable, "-c", program], **from_benchmarks).stdout
-    document = tmp_path / "document.md"
-    document.write_text("before\n" + marks + "after\n")
-    for _ in range(2):  # what was written can be replaced
-        assert compare("--results", results_path, "--into", document).returncode == 0
-    text = document.read_text()
-    assert text.startswith("before\n") and text.endswith("after\n") and "what was there" not in text
-    assert text.count("| SharedMemory | ") == 4  # attach, put, hand over, hold
-
-
-def test_a_document_without_marks_is_left_alone(results_path, tmp_path):
-    document = tmp_path / "document.md"
-    document.write_text("nothing to replace\n")
-    done = compare("--results", results_path, "--into", document)
-    assert done.returncode != 0 and "has no line" in done.stderr
-    assert document.read_text() == "nothing to replace\n"
-
-
 def test_a_peer_that_cannot_be_started_is_reported_and_the_others_are_asked(results):
     broken = results["peers"]["iceoryx2"]
     assert "did not answer" in broken["unavailable"]
-    assert "iceoryx2" not in ways(results["comparisons"][0])
+    assert "iceoryx2" not in ways(results["peer_comparisons"][0])
 
 
 def test_an_environment_that_cannot_be_installed_says_what_the_installer_said():
     program = """
-from peers import environments
+import environments
 
 try:
     environments.run("sh", "-c", "echo slow; echo ERROR: no network >&2; echo more >&2; exit 1")
