@@ -385,11 +385,12 @@ std::uint64_t Registry::word(SlotIndex slot) const {
   return SlotWord::of(generations_[slot], tensors_[slot]->state).bits;
 }
 
-Result<SlotIndex> Registry::find(std::string_view name, bool waits) {
+Result<SlotIndex> Registry::find(std::string_view name, IfNone if_none) {
   const auto found = by_name_.find(name);
   if (found == by_name_.end()) {
-    if (waits) awaited_[shm::name_hash(name, catalog_.hash_seed()) % shm::kNameEventWords] = true;
-    return not_found(name, waits);
+    if (if_none == IfNone::kWait)
+      awaited_[shm::name_hash(name, catalog_.hash_seed()) % shm::kNameEventWords] = true;
+    return not_found(name, if_none);
   }
   return found->second;
 }
@@ -413,12 +414,14 @@ Failure Registry::already_exists(std::string_view name) const {
                                     " exists already: delete it first, or replace it (replace=True)"};
 }
 
-Failure Registry::not_found(std::string_view name, bool waits) const {
+Failure Registry::not_found(std::string_view name, IfNone if_none) const {
+  // Near names take a search, of which a client that asks often should not be the cause.
+  if (if_none == IfNone::kSayNothing || if_none == IfNone::kWait) return {Errc::kNotFound, ""};
   std::string text = "no tensor is named " + quoted(name);
   if (const auto draft = by_draft_name_.find(name); draft != by_draft_name_.end()) {
     text += " yet; pid " + std::to_string(clients_.at(tensors_[draft->second]->creator).who.pid) +
             " is building one";
-  } else if (waits) {
+  } else if (if_none == IfNone::kGiveUp) {
     text += ", and nobody is building one";
   }
   if (const std::string near = near_names(name); !near.empty()) {

@@ -29,6 +29,7 @@
 
 #include "credentials.hpp"
 #include "namespaces.hpp"
+#include "protocol/messages.hpp"
 #include "protocol/tensor_spec.hpp"
 #include "result.hpp"
 #include "shm/catalog.hpp"
@@ -39,6 +40,7 @@ namespace tensord::daemon {
 
 using ClientId = std::uint32_t;  // also the connection's number in its ledger; never 0
 using SlotIndex = std::uint32_t;
+using protocol::IfNone;
 
 // A tensor in the making, as its client names it.
 struct Draft {
@@ -120,10 +122,8 @@ class Registry {
   // kAlreadyExists, kInvalidArgument (the same name or tensor twice).
   Result<Done> publish_many(ClientId client, const std::vector<Draft>& batch);
   Result<Done> remove(ClientId client, std::string_view name);
-  // Fails with kNotFound; the text says who is building such a tensor, and offers near names. `waits`:
-  // whoever asks goes on to wait for it; then the text also says if nobody is, and the name's next
-  // publication wakes him.
-  [[nodiscard]] Result<SlotIndex> find(std::string_view name, bool waits = false);
+  // Fails with kNotFound; the text is what `if_none` asks for.
+  [[nodiscard]] Result<SlotIndex> find(std::string_view name, IfNone if_none = IfNone::kExplain);
 
   // ---- reclaim ----
   void nudge(SlotIndex slot);  // any value
@@ -175,7 +175,7 @@ class Registry {
   void let_die(SlotIndex slot);   // Building or Published -> Dying, and Free at once if unpinned
   void set_free(SlotIndex slot);  // REQUIRES: Dying, not pinned, in no list
   [[nodiscard]] bool pinned(SlotIndex slot) const;
-  [[nodiscard]] Failure not_found(std::string_view name, bool waits = false) const;
+  [[nodiscard]] Failure not_found(std::string_view name, IfNone if_none = IfNone::kExplain) const;
   [[nodiscard]] Failure already_exists(std::string_view name) const;
   [[nodiscard]] std::string near_names(std::string_view name) const;
   [[nodiscard]] Client& client(ClientId id) { return clients_.at(id); }

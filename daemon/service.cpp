@@ -239,7 +239,7 @@ Result<protocol::DeleteReply> Service::remove(ClientId client, const protocol::D
 
 Result<protocol::FindReply> Service::find(ClientId client, const protocol::Find& request,
                                           std::vector<os::UniqueFd>& fds) {
-  const Result<SlotIndex> slot = registry_.find(request.name.view(), request.waits != 0);
+  const Result<SlotIndex> slot = registry_.find(request.name.view(), request.if_none);
   if (!slot) return slot.failure();
   const Tensor& tensor = registry_.tensor(slot.value());
   if (request.access == protocol::Access::kWrite && tensor.kind != Kind::kLive) {

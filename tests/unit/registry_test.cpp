@@ -209,8 +209,9 @@ TEST_CASE("whoever looks for a name that is not there is told who is building it
   Fixture fixture;
   const auto alice = fixture.join(kAlice);
   const auto bob = fixture.join(kRoot);
-  const auto said = [&](bool waits) {
-    return fixture.registry.find("a/x", waits).failure().text;
+  const auto said = [&](bool has_waited) {
+    const auto if_none = has_waited ? protocol::IfNone::kGiveUp : protocol::IfNone::kExplain;
+    return fixture.registry.find("a/x", if_none).failure().text;
   };
   CHECK_THAT(said(false), !contains_text("building"));
   CHECK_THAT(said(true), contains_text("and nobody is building one"));
@@ -224,6 +225,7 @@ TEST_CASE("whoever looks for a name that is not there is told who is building it
   CHECK_THAT(said(true), contains_text("and nobody is building one"));
   CHECK(fixture.registry.figures().building == 0);
   CHECK(fixture.state(second) == SlotState::kFree);
+  CHECK(fixture.registry.find("a/x", protocol::IfNone::kSayNothing).failure().text.empty());
 }
 
 TEST_CASE("each publication moves the word of its name, when the name can be found", "[registry][waiting]") {

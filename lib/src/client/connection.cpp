@@ -140,11 +140,11 @@ void Connection::say_hello() {
 // ---- the slow road of attach -------------------------------------------------------------------
 
 Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode,
-                                       bool waits) {
+                                       protocol::IfNone if_none) {
   if (const Result<Done> valid = protocol::check_name(name); !valid) return valid.failure();
   try {
     for (int round = 0; round < kMaxAttachRounds; ++round) {
-      const std::uint32_t index = self->find(name, mode, waits);
+      const std::uint32_t index = self->find(name, mode, if_none);
       if (std::byte* const data = self->try_slot(index, name, mode)) {
         const shm::Slot& slot = self->catalog_.slot(index);
         const shm::Layout& layout = self->catalog_.tail(index).layout;
@@ -158,12 +158,12 @@ Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::st
                  "the tensor " + quoted(name) + " is replaced faster than it can be attached"};
 }
 
-std::uint32_t Connection::find(std::string_view name, Mode mode, bool waits) {
+std::uint32_t Connection::find(std::string_view name, Mode mode, protocol::IfNone if_none) {
   protocol::Find find;
   find.header.type = protocol::Find::kType;
   find.name.assign(name);
   find.access = mode == Mode::kReadWrite ? Access::kWrite : Access::kRead;
-  find.waits = waits ? 1 : 0;
+  find.if_none = if_none;
   std::vector<os::UniqueFd> fds;
   const auto reply = call<protocol::FindReply>(find, &fds);
   if (reply.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");

@@ -48,11 +48,10 @@ class Connection {
 
   // Attach, in two steps. The first looks into shared memory only, and returns an empty view if that
   // has no answer; otherwise `self` went into the view. The second asks the daemon.
-  // Fails with kNotFound, kPermissionDenied; throws for a lost connection. `waits`: a kNotFound's
-  // text says who is building the tensor, or that nobody is.
+  // Fails with kNotFound, kPermissionDenied; throws for a lost connection.
   static View attach_mapped(std::shared_ptr<Connection>& self, std::string_view name, Mode mode);
   static Result<View> attach_asking(std::shared_ptr<Connection> self, std::string_view name, Mode mode,
-                                    bool waits = false);
+                                    protocol::IfNone if_none = protocol::IfNone::kExplain);
 
   // A tensor in the making. The caller fills base + offset, then calls publish() or abort().
   struct Draft {
@@ -148,7 +147,7 @@ class Connection {
   // segment that was granted to us. Otherwise null, and nothing is pinned.
   std::byte* try_slot(std::uint32_t index, std::string_view name, Mode mode);
   // Asks the daemon where `name` is, and maps its segment. Returns the slot.
-  std::uint32_t find(std::string_view name, Mode mode, bool waits);
+  std::uint32_t find(std::string_view name, Mode mode, protocol::IfNone if_none);
   // Returns after a moment in which the daemon was not publishing a batch.
   void see_no_batch();
   // Tells the daemon that a dying tensor may be looked at no more.

@@ -21,16 +21,19 @@
 namespace tensord {
 namespace {
 
+using protocol::IfNone;
 using protocol::quoted;
 
 // A daemon that was asked to stop has only to leave its event loop.
 constexpr std::chrono::milliseconds kStopTimeout{10'000};
 
-protocol::FindReply find(client::Connection& connection, std::string_view name) {
+protocol::FindReply find(client::Connection& connection, std::string_view name,
+                         IfNone if_none = IfNone::kExplain) {
   value_or_throw(protocol::check_name(name));
   protocol::Find request;
   request.header.type = protocol::Find::kType;
   request.name.assign(name);
+  request.if_none = if_none;
   return connection.call<protocol::FindReply>(request);
 }
 
@@ -58,7 +61,8 @@ void Store::set_interrupt_check(std::function<void()> check) {
 std::optional<View> Store::try_attach(std::string_view name, Mode mode) const {
   auto connection = state_->connection();
   if (View view = client::Connection::attach_mapped(connection, name, mode)) return view;
-  Result<View> result = client::Connection::attach_asking(std::move(connection), name, mode);
+  Result<View> result =
+      client::Connection::attach_asking(std::move(connection), name, mode, IfNone::kSayNothing);
   if (!result && result.failure().code == Errc::kNotFound) return std::nullopt;
   return value_or_throw(std::move(result));
 }
@@ -210,7 +214,7 @@ void Store::remove(std::string_view name) const {
 bool Store::contains(std::string_view name) const {
   if (!protocol::check_name(name)) return false;
   try {
-    find(*state_->connection(), name);
+    find(*state_->connection(), name, IfNone::kSayNothing);
     return true;
   } catch (const NotFoundError&) {
     return false;

@@ -39,7 +39,8 @@ View Store::wait(std::string_view name, std::chrono::nanoseconds timeout, Mode m
     if (View view = Connection::attach_mapped(handed_over, name, mode)) return view;
     // Who is about to put it needs no daemon to tell us so; and while we spin, the daemon is there for him.
     if (!last_look && client::spin([&] { return word.load(std::memory_order_acquire) != seen; })) continue;
-    Result<View> result = Connection::attach_asking(connection, name, mode, /*waits=*/true);
+    Result<View> result = Connection::attach_asking(
+        connection, name, mode, last_look ? protocol::IfNone::kGiveUp : protocol::IfNone::kWait);
     if (result) return std::move(result.value());
     const Failure& failure = result.failure();
     if (failure.code != Errc::kNotFound) throw_error(failure.code, failure.text);

@@ -192,6 +192,14 @@ struct DeleteReply {
 
 enum class Access : std::uint32_t { kNone = 0, kRead = 1, kWrite = 2 };
 
+// What the client does if there is no such tensor, and so what the daemon has to say.
+enum class IfNone : std::uint32_t {
+  kExplain = 0,     // shows the text: who is building it, and near names
+  kSayNothing = 1,  // reads no text
+  kWait = 2,        // waits: the name's event (shm/catalog.hpp) is to wake it, which it does for nobody else
+  kGiveUp = 3,      // has waited; as kExplain, but also if nobody is building it
+};
+
 // Asked when the catalog had no answer, and on the first attach to a segment: then `access` asks
 // for the descriptors in the same round trip.
 struct Find {
@@ -199,9 +207,7 @@ struct Find {
   RequestHeader header;
   NameText name;
   Access access = Access::kNone;
-  // Not 0: the client goes on to wait for the name. If there is none, the text says who is building it, or
-  // that nobody is, and the name's event (shm/catalog.hpp) wakes the client; otherwise it need not.
-  std::uint32_t waits = 0;
+  IfNone if_none = IfNone::kExplain;
 };
 // + the descriptors of GrantReply, unless access is kNone.
 struct FindReply {
