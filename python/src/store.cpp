@@ -38,12 +38,12 @@ Store connect(py::handle socket, bool start) {
   return Store::connect(options);
 }
 
-PyView attach(const Store& store, std::string_view name, py::handle mode) {
-  const Mode read = read_mode(mode);
+PyView attach(const Store& store, std::string_view name, py::handle mode, bool populate) {
+  const AttachOptions options{read_mode(mode), populate};
   View view;
   {
     const NoGil no_gil;
-    view = store.attach(name, read);
+    view = store.attach(name, options);
   }
   return PyView(std::move(view), store.socket());
 }
@@ -167,10 +167,12 @@ Owns     its connection; views keep their own, so the store may be closed or col
 Threads  any; requests to the daemon are one at a time and release the GIL.
 Forks    usable on both sides of os.fork(): each side connects anew on first need.
 Raises   ConnectionLostError once the daemon is gone or the store is closed; views stay readable.)")
-      .def("attach", &attach, arg("name"), arg("mode") = "r",
+      .def("attach", &attach, arg("name"), arg("mode") = "r", py::kw_only(), arg("populate") = false,
            R"(Attaches to a tensor by name, without a copy; without the daemon once its segment is mapped.
 
-mode "r" reads; "r+" writes a live tensor in place.
+mode      "r" reads; "r+" writes a live tensor in place.
+populate  map all its pages into this process now, rather than one by one as they are first touched;
+          not those of the private mapping that torch() of a sealed tensor makes.
 Raises NotFoundError (the text offers near names), PermissionDeniedError ("r+" of a sealed tensor).)")
       .def("wait", &wait_for_name, arg("name"), py::kw_only(), arg("timeout") = py::none(), arg("mode") = "r",
            R"(Attaches to a tensor by name, as soon as somebody has published one; at once if it is there.

@@ -43,6 +43,14 @@ struct ConnectOptions {
   bool start = true;
 };
 
+struct AttachOptions {
+  Mode mode = Mode::kRead;
+  // Map all pages of the tensor into this process now, instead of one by one as they are touched: attach
+  // takes longer, and the first look at the elements no longer than the second. In the shared mapping only:
+  // a private one (View::map_private, torch tensors of sealed ones) has pages of its own.
+  bool populate = false;
+};
+
 struct PutOptions {
   bool replace = false;  // take the name over; who has the old tensor attached keeps its bytes
   Kind kind = Kind::kSealed;
@@ -139,6 +147,7 @@ class Store {
 
   // Attaches by name. Throws NotFoundError (the text offers near names), PermissionDeniedError.
   [[nodiscard]] View attach(std::string_view name, Mode mode = Mode::kRead) const;
+  [[nodiscard]] View attach(std::string_view name, const AttachOptions& options) const;
   // The same; nothing if there is no such tensor. Other failures throw.
   [[nodiscard]] std::optional<View> try_attach(std::string_view name, Mode mode = Mode::kRead) const;
   // The same, once somebody has published a tensor of that name. Sleeps until then; interruptible by signals

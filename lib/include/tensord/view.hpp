@@ -187,6 +187,7 @@ class View {
 
  private:
   friend class client::Connection;
+  friend class Store;
   friend class Writing;
   View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, const shm::Layout* layout,
        std::byte* data, std::uint32_t index, Mode mode) noexcept;
@@ -196,6 +197,8 @@ class View {
                          bool as_it_lies, std::chrono::nanoseconds timeout) const;
   // The start of the tensor's segment, in the mapping that this view reads or writes.
   [[nodiscard]] std::byte* segment_base() const;
+  // Maps the pages of this view into this process now.
+  void populate() const;
   [[nodiscard]] shm::LiveHeader& live_header() const;
 
   std::shared_ptr<client::Connection> connection_;

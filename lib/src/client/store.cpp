@@ -58,6 +58,12 @@ void Store::set_interrupt_check(std::function<void()> check) {
 
 // ---- attaching --------------------------------------------------------------------------------
 
+View Store::attach(std::string_view name, const AttachOptions& options) const {
+  View view = attach(name, options.mode);
+  if (options.populate) view.populate();
+  return view;
+}
+
 std::optional<View> Store::try_attach(std::string_view name, Mode mode) const {
   auto connection = state_->connection();
   if (View view = client::Connection::attach_mapped(connection, name, mode)) return view;

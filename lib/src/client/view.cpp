@@ -10,6 +10,7 @@
 #include "client/copy.hpp"
 #include "client/live.hpp"
 #include "client/strided_copy.hpp"
+#include "os/pages.hpp"
 #include "protocol/tensor_spec.hpp"
 #include "shm/catalog.hpp"
 #include "shm/slot.hpp"
@@ -58,6 +59,8 @@ Location View::location() const {
 std::byte* View::segment_base() const {
   return connection_->segment_of(*slot_).base(mode_ == Mode::kReadWrite);
 }
+
+void View::populate() const { os::populate({data_, extent_bytes()}); }
 
 std::byte* View::mutable_data() const {
   if (mode_ == Mode::kReadWrite) return data_;
