@@ -14,6 +14,7 @@
 #include "client/locate.hpp"
 #include "os/crash_point.hpp"
 #include "os/memfd.hpp"
+#include "os/pages.hpp"
 #include "os/socket.hpp"
 #include "shm/name_hash.hpp"
 
@@ -116,7 +117,7 @@ void Connection::say_hello() {
   try {
     const os::Memfd catalog = os::Memfd::adopt_sealed(std::move(received.fds[0]));
     const os::Memfd ledger = os::Memfd::adopt_sealed(std::move(received.fds[1]));
-    catalog_region_ = bip::mapped_region(catalog, bip::read_only);
+    catalog_region_ = os::map(catalog, bip::read_only);
     ledger_region_ = bip::mapped_region(ledger, bip::read_write);
   } catch (const std::exception& error) {
     throw ConnectionLostError("cannot map what the daemon at " + path + " sent: " + error.what());
@@ -191,11 +192,10 @@ std::shared_ptr<std::byte> Connection::map_private(const View& view) {
     View pin;
     bip::mapped_region region;
   };
-  // mapped_region takes size 0 for "to the end"; a tensor of no elements still has a cache line.
+  // map() takes size 0 for "to the end"; a tensor of no elements still has a cache line.
   const std::size_t size_bytes = std::max<std::size_t>(view.extent_bytes(), 1);
   auto mapping = std::make_shared<Mapping>(
-      Mapping{view, bip::mapped_region(segment.memfd(), bip::copy_on_write,
-                                       static_cast<bip::offset_t>(location.offset_bytes), size_bytes)});
+      Mapping{view, os::map(segment.memfd(), bip::copy_on_write, location.offset_bytes, size_bytes)});
   auto* const address = static_cast<std::byte*>(mapping->region.get_address());
   return {std::move(mapping), address};
 }
