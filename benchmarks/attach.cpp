@@ -63,21 +63,23 @@ class PinFloor {
     std::shuffle(order.begin(), order.end(), std::minstd_rand(1));
     for (std::size_t i = 0; i < capacity; ++i) index_[i].store(order[i], std::memory_order_relaxed);
   }
-  void pin_and_unpin(std::string_view name) {
+  std::uint64_t pin_and_unpin(std::string_view name) {
     const std::uint64_t entry = index_[shm::name_hash(name, 1) & mask_].load(std::memory_order_acquire);
     const Slot& slot = slots_[entry];
     __builtin_prefetch(&slot);
     __builtin_prefetch(&slot.name);
     counters_[entry].fetch_add(1, std::memory_order_seq_cst);
-    bench::keep(slot.word.load(std::memory_order_seq_cst));
-    bench::keep(slot.name.load(std::memory_order_relaxed));
+    const std::uint64_t found =
+        slot.word.load(std::memory_order_seq_cst) + slot.name.load(std::memory_order_relaxed);
     counters_[entry].fetch_sub(1, std::memory_order_seq_cst);
+    return found;
   }
   // The two read-modify-writes alone, as warm as can be.
-  void pin_and_unpin_warm(std::string_view name) {
-    std::atomic<std::uint32_t>& counter = counters_[shm::name_hash(name, 1) & 0];
-    counter.fetch_add(1, std::memory_order_seq_cst);
-    counter.fetch_sub(1, std::memory_order_seq_cst);
+  std::uint64_t pin_and_unpin_warm(std::string_view name) {
+    const std::uint64_t hash = shm::name_hash(name, 1);
+    counters_[0].fetch_add(1, std::memory_order_seq_cst);
+    counters_[0].fetch_sub(1, std::memory_order_seq_cst);
+    return hash;
   }
 
  private:
@@ -160,32 +162,50 @@ class Tensors {
   std::mt19937_64 random_{1};
 };
 
-void measure(Tensors& tensors, std::size_t slots, std::size_t count, std::size_t in_use, int rounds) {
-  tensors.grow_to(count);
-  const std::vector<std::string> names = tensors.some(in_use);
+// One by one: which name comes next is known only once the last tensor was found, so that this is how long
+// one attach takes. Ahead: all names are known, and a core has as many attaches under way as fit into it.
+enum class Order { kOneByOne, kAhead };
+
+void measure(const Store& store, const std::vector<std::string>& names, std::size_t tensors, PinFloor& floor,
+             Order order, int rounds) {
   const PosixObject posix_object;
-  PinFloor floor(slots);
 
   // Enough operations that reading the clock is nothing.
   constexpr std::size_t kMinOperations = 20'000, kPosixOperations = 200;
   const std::size_t passes = std::max<std::size_t>(1, kMinOperations / names.size());
   const std::size_t operations = passes * names.size();
   const auto over_all = [&](auto&& operation) {
-    return bench::times(passes, [&names, operation] {
-      for (const std::string& name : names) operation(name);
+    return bench::times(passes, [&names, operation, order] {
+      if (order == Order::kAhead) {
+        for (const std::string& name : names) bench::keep(operation(name));
+      } else {
+        std::uint64_t nothing = 0, found = 0;
+        bench::hide(nothing);
+        for (std::size_t i = 0; i < names.size(); ++i) found = operation(names[i + (found & nothing)]);
+        bench::keep(found);
+      }
     });
   };
-  bench::compare("attach", {{"tensors", count}, {"in use", in_use}}, rounds,
+  bench::compare(order == Order::kAhead ? "attach, names known ahead" : "attach",
+                 {{"tensors", tensors}, {"in use", names.size()}}, rounds,
                  {{"tensord: attach, detach", Role::kOurs, operations, over_all([&](const std::string& name) {
-                     bench::keep(tensors.store().attach(name).data());
+                     return reinterpret_cast<std::uintptr_t>(store.attach(name).data());
                    })},
                   {"hash, 2 fetch_add, the same cache lines", Role::kFloor, operations,
-                   over_all([&](const std::string& name) { floor.pin_and_unpin(name); })},
+                   over_all([&](const std::string& name) { return floor.pin_and_unpin(name); })},
                   // What of the floor is not cold memory.
                   {"hash, 2 fetch_add, one warm line", Role::kAside, operations,
-                   over_all([&](const std::string& name) { floor.pin_and_unpin_warm(name); })},
+                   over_all([&](const std::string& name) { return floor.pin_and_unpin_warm(name); })},
                   {"shm_open, mmap, munmap", Role::kPeer, kPosixOperations,
                    bench::times(kPosixOperations, [&] { posix_object.attach(); })}});
+}
+
+void measure(Tensors& tensors, std::size_t slots, std::size_t count, std::size_t in_use, int rounds) {
+  tensors.grow_to(count);
+  const std::vector<std::string> names = tensors.some(in_use);
+  PinFloor floor(slots);
+  for (const Order order : {Order::kOneByOne, Order::kAhead})
+    measure(tensors.store(), names, count, floor, order, rounds);
 }
 
 // ---- system calls ---------------------------------------------------------------------------------

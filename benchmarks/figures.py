@@ -168,11 +168,12 @@ ROWS: dict[str, Sequence[Figure]] = {
     "attach + detach by name, C++": [
         *(
             Figure(
-                f"{tensors:,} tensor{'s' if tensors > 1 else ''}",
+                f"{tensors:,} tensor{'s' if tensors > 1 else ''}, {how}",
                 "≤ 2 × the floor",
-                within_floor("attach", 2, **{"tensors": tensors, "in use": tensors}),
+                within_floor(question, 2, **{"tensors": tensors, "in use": tensors}),
             )
             for tensors in (1, 65_536, 1_000_000)
+            for question, how in (("attach", "one by one"), ("attach, names known ahead", "names known ahead"))
         ),
         Figure("system calls", "0", counted("attach", "system calls", 0)),
     ],

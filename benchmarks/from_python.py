@@ -209,6 +209,7 @@ def measure_first_touch() -> None:
             21,
             [
                 Way("tensord: attach, touch", "ours", 1, lambda n: in_child(ours)),
+                Way("tensord: attach(populate=True), touch", "ours", 1, lambda n: in_child(lambda: ours(populate=True))),
                 Way("SharedMemory(name), touch", "peer", 1, lambda n: in_child(peers)),
             ],
         )

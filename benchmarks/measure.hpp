@@ -54,6 +54,9 @@ void keep(const T& value) {
   asm volatile("" : : "r,m"(value) : "memory");
 }
 
+// Keeps the compiler from knowing what a number is.
+inline void hide(std::uint64_t& number) { asm volatile("" : "+r"(number)); }
+
 // Of a clock that all processes share.
 inline std::int64_t now_ns() {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();

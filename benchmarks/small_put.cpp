@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -58,37 +59,52 @@ void measure_in_a_row(const test::DaemonProcess& daemon) {
         })}});
 }
 
-void measure_after_a_pause(const test::DaemonProcess& daemon) {
-  struct Words {
-    std::atomic<std::uint32_t> futex;
-  };
-  const bench::Shared<Words> words;
-  const int event = ::eventfd(0, EFD_CLOEXEC);
-  bench::Partner sleeper([&] {
-    return [&](char how) {
-      if (how == 'f') {
-        while (words->futex.load() == 0) os::futex_wait(&words->futex, 0, std::chrono::seconds(1));
-        words->futex.store(0);
-      } else {
-        std::uint64_t value = 0;
-        if (::read(event, &value, sizeof value) != sizeof value) return std::int64_t{-1};
-      }
-      return bench::now_ns();
-    };
-  });
-  const auto wake = [&](char how) {
-    sleeper.tell(how);
+// One wake-up of a process that sleeps. Who wakes it either spins until it is awake, as a client does that
+// expects its answer soon, or sleeps at once: then the kernel may run the other on the very same core, which
+// saves an interrupt to one that is halted, and costs a second wake-up for the answer.
+class Sleeper {
+ public:
+  std::int64_t wake(char how, bool spin) {
+    words_->awake_at_ns.store(0);
+    process_.tell(how);
     std::this_thread::sleep_for(kPause);
     const std::int64_t begin = bench::now_ns();
     if (how == 'f') {
-      words->futex.store(1);
-      os::futex_wake_all(&words->futex);
+      words_->futex.store(1);
+      os::futex_wake_all(&words_->futex);
     } else {
-      ::eventfd_write(event, 1);
+      ::eventfd_write(event_, 1);
     }
-    return sleeper.answer() - begin;
+    while (spin && words_->awake_at_ns.load() == 0) __builtin_ia32_pause();
+    return process_.answer() - begin;
+  }
+
+ private:
+  struct Words {
+    std::atomic<std::uint32_t> futex;
+    std::atomic<std::int64_t> awake_at_ns;
   };
 
+  std::int64_t sleep(char how) const {
+    if (how == 'f') {
+      while (words_->futex.load() == 0) os::futex_wait(&words_->futex, 0, std::chrono::seconds(1));
+      words_->futex.store(0);
+    } else {
+      std::uint64_t value = 0;
+      if (::read(event_, &value, sizeof value) != sizeof value) throw std::runtime_error("read failed");
+    }
+    const std::int64_t now_ns = bench::now_ns();
+    words_->awake_at_ns.store(now_ns);
+    return now_ns;
+  }
+
+  bench::Shared<Words> words_;
+  const int event_ = ::eventfd(0, EFD_CLOEXEC);
+  bench::Partner process_{[this] { return [this](char how) { return sleep(how); }; }};
+};
+
+void measure_after_a_pause(const test::DaemonProcess& daemon) {
+  Sleeper sleeper;
   const Store store = daemon.connect();
   const std::vector<float> elements(kElements, 1.0f);
   Names names;
@@ -105,9 +121,17 @@ void measure_after_a_pause(const test::DaemonProcess& daemon) {
                      store.put(name, std::span<const float>(elements));
                      return bench::now_ns() - begin;
                    }},
-                  {"one wake-up: futex", Role::kFloor, 1, {}, {}, [&] { return wake('f'); }},
-                  {"one wake-up: eventfd", Role::kFloor, 1, {}, {}, [&] { return wake('e'); }}});
-  ::close(event);
+                  {"one wake-up: futex", Role::kFloor, 1, {}, {}, [&] { return sleeper.wake('f', true); }},
+                  {"one wake-up: eventfd", Role::kFloor, 1, {}, {}, [&] { return sleeper.wake('e', true); }},
+                  {"futex, by one who sleeps at once",
+                   Role::kAside,
+                   1,
+                   {},
+                   {},
+                   [&] { return sleeper.wake('f', false); }},
+                  {"eventfd, by one who sleeps at once", Role::kAside, 1, {}, {}, [&] {
+                     return sleeper.wake('e', false);
+                   }}});
 }
 
 void measure_many(const test::DaemonProcess& daemon) {
