@@ -206,9 +206,9 @@ Connection::Draft Connection::create(std::string_view name, const protocol::Tens
                                      const PutOptions& options) {
   const auto reply = call<protocol::CreateReply>(request_for({.name = name, .spec = spec}, options));
   crash_point("build.created");
-  Draft draft{reply.slot, reply.word, nullptr, reply.size_bytes};
+  Draft draft{reply.slot, reply.word, {}, reply.size_bytes};
   try {
-    draft.data = map_for_writing(reply, name, options.kind == Kind::kLive);
+    draft.place = map_for_writing(reply, name, options.kind == Kind::kLive);
   } catch (...) {
     abort(draft);
     throw;
@@ -225,7 +225,7 @@ std::vector<Connection::Draft> Connection::create_many(
   drafts.reserve(wanted.size());
   const auto give_memory = [&](std::size_t i) {
     const bool is_new_live_room = options.kind == Kind::kLive && wanted[i].in_room_of == nullptr;
-    drafts[i].data = map_for_writing(replies[i], wanted[i].name, is_new_live_room);
+    drafts[i].place = map_for_writing(replies[i], wanted[i].name, is_new_live_room);
     created(i, drafts[i]);
   };
   try {
@@ -233,12 +233,12 @@ std::vector<Connection::Draft> Connection::create_many(
         wanted.size(), [&](std::size_t i) { return request_for(wanted[i], options); },
         [&](std::size_t i, const protocol::CreateReply& reply) {
           replies.push_back(reply);
-          drafts.push_back({reply.slot, reply.word, nullptr, reply.size_bytes});
+          drafts.push_back({reply.slot, reply.word, {}, reply.size_bytes});
           // Mapping a segment takes a request, for which this is no time.
           if (is_mapped_for_writing(reply.segment)) give_memory(i);
         });
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (drafts[i].data == nullptr) give_memory(i);
+      if (drafts[i].place.data == nullptr) give_memory(i);
     }
     crash_point("batch.created");
   } catch (...) {
@@ -253,8 +253,8 @@ bool Connection::is_mapped_for_writing(std::uint64_t id) const {
   return segment != nullptr && segment->base(/*writable=*/true) != nullptr;
 }
 
-std::byte* Connection::map_for_writing(const protocol::CreateReply& placed, std::string_view name,
-                                       bool clear_live_header) {
+Destination Connection::map_for_writing(const protocol::CreateReply& placed, std::string_view name,
+                                        bool clear_live_header) {
   if (placed.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
   if (!is_mapped_for_writing(placed.segment)) grant_writing(placed.segment);
   const Segment* const segment = segments_.find(placed.segment);
@@ -266,7 +266,7 @@ std::byte* Connection::map_for_writing(const protocol::CreateReply& placed, std:
   std::byte* const base = segment->base(/*writable=*/true);
   // What an earlier tensor of this namespace left there is not this one's version.
   if (clear_live_header) std::memset(base + header_offset, 0, shm::kLivePrefixBytes);
-  return base + placed.offset;
+  return {base + placed.offset, segment->pages()};
 }
 
 View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft) {

@@ -25,6 +25,7 @@
 
 #include <tensord/store.hpp>
 
+#include "client/copy.hpp"
 #include "client/fork_guard.hpp"
 #include "client/requests.hpp"
 #include "client/segment_table.hpp"
@@ -57,7 +58,7 @@ class Connection {
   struct Draft {
     std::uint32_t slot = 0;
     std::uint64_t word = 0;
-    std::byte* data = nullptr;  // writable
+    Destination place;  // writable
     std::uint64_t size_bytes = 0;
   };
   Draft create(std::string_view name, const protocol::TensorSpec& spec, const PutOptions& options);
@@ -154,8 +155,8 @@ class Connection {
   void nudge(std::uint32_t slot) noexcept;
   // Where a tensor that the daemon has just placed is, for writing; its segment is mapped if need be. The
   // first tensor of a live room begins with a clear header.
-  std::byte* map_for_writing(const protocol::CreateReply& placed, std::string_view name,
-                             bool clear_live_header);
+  Destination map_for_writing(const protocol::CreateReply& placed, std::string_view name,
+                              bool clear_live_header);
   [[nodiscard]] bool is_mapped_for_writing(std::uint64_t segment) const;
   void grant_writing(std::uint64_t segment);
   // The view of a tensor that this connection published, and has pinned.

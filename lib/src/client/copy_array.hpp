@@ -7,10 +7,12 @@
 
 #include <tensord/array.hpp>
 
+#include "client/copy.hpp"
+
 namespace tensord::client {
 
-// Copies the elements of `array` to `destination`, whose strides are `strides` (elements, positive).
+// Copies the elements of `array` to `place`, where they get the strides `strides` (elements, positive).
 // REQUIRES: array is one that protocol::make_packed_spec() takes.
-void copy_array(std::byte* destination, std::span<const std::int64_t> strides, const Array& array);
+void copy_array(const Destination& place, std::span<const std::int64_t> strides, const Array& array);
 
 }  // namespace tensord::client

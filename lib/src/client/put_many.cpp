@@ -105,8 +105,9 @@ class Batch {
     for (const SharedRoom& room : rooms_) {
       const auto& memory = room.memory;
       std::byte* const start =
-          drafts_[memory.arrays.front()].data - wanted_[memory.arrays.front()].room_offset_bytes;
-      client::copy_bytes(start + (reinterpret_cast<std::uintptr_t>(memory.begin) - room.start), memory.begin,
+          drafts_[memory.arrays.front()].place.data - wanted_[memory.arrays.front()].room_offset_bytes;
+      const std::size_t offset = reinterpret_cast<std::uintptr_t>(memory.begin) - room.start;
+      client::copy_bytes({start + offset, drafts_[memory.arrays.front()].place.pages}, memory.begin,
                          memory.size_bytes);
       count_bytes_copied(memory.size_bytes);
     }
@@ -150,7 +151,7 @@ class Batch {
   void fill(std::size_t i, const Connection::Draft& draft) {
     const protocol::TensorSpec& spec = wanted_[i].spec;
     os::crash_point("batch.filling");
-    client::copy_array(draft.data, {spec.strides, spec.ndim}, items_[i].array);
+    client::copy_array(draft.place, {spec.strides, spec.ndim}, items_[i].array);
     count_bytes_copied(draft.size_bytes);  // packed: without gaps
     filled_[i] = true;
   }

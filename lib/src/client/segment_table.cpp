@@ -37,6 +37,9 @@ void Segment::allow_writing(const os::Memfd& read_write) {
   }
   writable_ = os::map(read_write, bip::read_write);
   leave_out_of_core_dumps(writable_);
+  memfd_.take_rights_of(read_write);
+  pages_ =
+      std::make_unique<PageState>(static_cast<std::byte*>(writable_.get_address()), size_bytes_, memfd_.fd());
   writable_base_.store(static_cast<std::byte*>(writable_.get_address()), std::memory_order_release);
 }
 

@@ -4,7 +4,8 @@
 // the daemon grants a segment and are replaced only when their index serves a new segment, which
 // happens after the old one held no tensor any more and so no view of ours.
 // Threads  find() from any thread at any time; install() one thread at a time.
-// Owns     the mappings and the read-only descriptors (for private mappings); all go with the table.
+// Owns     the mappings, and one descriptor for each segment, for private mappings and for writing past the
+//          page tables (page_state.hpp); all go with the table.
 #pragma once
 
 #include <atomic>
@@ -16,6 +17,7 @@
 
 #include <boost/interprocess/mapped_region.hpp>
 
+#include "client/page_state.hpp"
 #include "os/memfd.hpp"
 #include "os/unique_fd.hpp"
 #include "protocol/segment_id.hpp"
@@ -34,6 +36,10 @@ class Segment {
   [[nodiscard]] std::byte* base(bool writable) const {
     return (writable ? writable_base_ : read_only_base_).load(std::memory_order_acquire);
   }
+  // What is behind the mapping for writing; null as long as that is.
+  [[nodiscard]] PageState* pages() const {
+    return base(/*writable=*/true) == nullptr ? nullptr : pages_.get();
+  }
 
  private:
   friend class SegmentTable;
@@ -46,6 +52,7 @@ class Segment {
   os::Memfd memfd_;
   boost::interprocess::mapped_region read_only_;
   boost::interprocess::mapped_region writable_;
+  std::unique_ptr<PageState> pages_;  // before writable_base_
   std::atomic<std::byte*> read_only_base_{nullptr};
   std::atomic<std::byte*> writable_base_{nullptr};
 };

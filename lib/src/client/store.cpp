@@ -145,7 +145,7 @@ std::vector<View> Store::publish_many(std::span<Builder> builders) const {
   return views;
 }
 
-std::byte* Builder::mutable_data() const { return usable(impl_).draft.data; }
+std::byte* Builder::mutable_data() const { return usable(impl_).draft.place.data; }
 std::size_t Builder::extent_bytes() const { return usable(impl_).draft.size_bytes; }
 std::size_t Builder::size_bytes() const {
   return static_cast<std::size_t>(count_elements(shape())) * dtype().itemsize();
@@ -188,7 +188,7 @@ View Store::put(std::string_view name, const Array& array, const PutOptions& opt
   const protocol::TensorSpec spec = value_or_throw(protocol::make_packed_spec(array));
   Builder builder = build(name, spec, options);
   os::crash_point("put.filling");
-  client::copy_array(builder.mutable_data(), builder.strides(), array);
+  client::copy_array(builder.impl_->draft.place, builder.strides(), array);
   builder.count_bytes_copied(builder.size_bytes());
   return builder.publish();
 }

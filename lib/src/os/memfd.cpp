@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <string>
@@ -68,6 +69,12 @@ UniqueFd Memfd::duplicate() const {
   UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
   if (!copy) throw_errno("duplicating a descriptor");
   return copy;
+}
+
+void Memfd::take_rights_of(const Memfd& other) const {
+  while (::dup3(other.fd(), fd_.get(), O_CLOEXEC) < 0) {
+    if (errno != EINTR && errno != EBUSY) throw_errno("replacing a descriptor");
+  }
 }
 
 void Memfd::discard(std::size_t offset_bytes, std::size_t size_bytes) const noexcept {

@@ -36,6 +36,9 @@ class Memfd {
   [[nodiscard]] UniqueFd open_read_only() const;
   // A second descriptor with the rights of this one.
   [[nodiscard]] UniqueFd duplicate() const;
+  // From now on this descriptor has the rights of `other`, which is of the same memory. Its number stays, and
+  // who uses it meanwhile notices nothing.
+  void take_rights_of(const Memfd& other) const;
   // Hands the descriptor over; mappings made of it stay.
   [[nodiscard]] UniqueFd release() && { return std::move(fd_); }
   // Gives the memory behind a range back to the system now, whoever still maps it. What is read there is
