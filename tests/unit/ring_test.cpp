@@ -98,11 +98,27 @@ TEST_CASE("who leaves a ring sees what was posted, or the client sees that it le
   CHECK_FALSE(ring.client.watched());
 }
 
+TEST_CASE("the bell is rung once for requests that wait for the same answer", "[ring]") {
+  Ring ring;
+  ring.client.post(bytes_of("x"), 0);
+  CHECK(ring.client.must_ring());
+  ring.client.rang();
+  ring.client.post(bytes_of("y"), 0);
+  CHECK_FALSE(ring.client.must_ring());
+  ring.server.answer({});
+  CHECK_FALSE(ring.server.leave());  // it looks again, and finds the second
+  ring.server.unwatch();
+  ring.client.post(bytes_of("z"), 0);
+  CHECK(ring.client.must_ring());  // the one that was rung for is answered
+}
+
 TEST_CASE("who sleeps has seen the answer, or is woken", "[ring]") {
   Ring ring;
   const std::uint32_t first = ring.client.post(bytes_of("x"), 0);
   CHECK_FALSE(ring.client.begin_sleep(first));
+  ring.client.post(bytes_of("y"), 0);
   CHECK(ring.server.answer({}));
+  CHECK_FALSE(ring.server.answer({}));  // told once, it will look
   ring.client.end_sleep();
   const std::uint32_t second = ring.client.post(bytes_of("x"), 0);
   CHECK_FALSE(ring.server.answer({}));

@@ -269,11 +269,14 @@ void Requests::make_room() {
 
 void Requests::post(std::span<const std::byte> request, bool block) {
   ring_->post(request, os::this_cpu());
-  if (ring_->watched()) return;
+  if (!ring_->must_ring()) return;
   protocol::Bell bell;
   bell.header.type = protocol::Bell::kType;
-  const bool heard = os::send_message(socket_.get(), protocol::bytes_of(bell), {}, block);
-  if (!heard && block) lost("it hung up");
+  if (os::send_message(socket_.get(), protocol::bytes_of(bell), {}, block)) {
+    ring_->rang();
+  } else if (block) {
+    lost("it hung up");
+  }
 }
 
 std::size_t Requests::take_from_ring(std::uint32_t id, std::span<std::byte> buffer) {

@@ -4,8 +4,9 @@
 //
 //   off  size field     written by                         read by
 //     0     4 posted    client: requests so far            daemon
-//     4     4 sleeping  client: 1 while it wants a         daemon
-//                       datagram for the next answer
+//     4     4 sleeping  client: 1 when it wants a          daemon
+//                       datagram for the next answer;
+//                       daemon: 0 when it sends that
 //     8     4 cpu       client: where it runs              daemon
 //    64     4 answered  daemon: answers so far             client
 //    68     4 watched   daemon: 1 while it looks at        client
@@ -21,6 +22,9 @@
 // Order  [post]   client: entry, posted = n+1, then load watched. Both seq_cst.
 //        [leave]  daemon: watched = 0, then load posted. Both seq_cst.
 //                 So a request is seen, or its client sees that the bell must be rung.
+//        [rung]   client: posted = n+1, then load answered. Daemon: answered, then load posted. All seq_cst.
+//                 The daemon looks again after each answer. So while a request is unanswered for which the
+//                 bell was rung, the next ones need none.
 //        [answer] daemon: entry, answered = n+1, then load sleeping. Both seq_cst.
 //        [sleep]  client: sleeping = 1, then load answered. Both seq_cst.
 //                 So a client that sleeps has seen the answer, or gets a datagram.
@@ -43,7 +47,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <optional>
 #include <span>
 
 namespace tensord::shm {
@@ -92,8 +95,18 @@ class RingClient {
     memory_->posted.store(posted_ + 1, std::memory_order_seq_cst);
     return posted_++;
   }
-  // [post] Whether the daemon sees what was posted without being told.
+  // Whether the daemon looks by itself, as far as one can see.
   [[nodiscard]] bool watched() const { return memory_->watched.load(std::memory_order_seq_cst) != 0; }
+  // [post] [rung] Whether the daemon must be told of what was posted last.
+  [[nodiscard]] bool must_ring() {
+    const bool is_watched = watched();
+    const std::uint32_t answered = memory_->answered.load(std::memory_order_seq_cst);
+    if (is_past(rung_until_, answered)) return false;
+    rung_until_ = answered;  // keeps up, so that it does not lie half a wrap behind one day
+    return !is_watched;
+  }
+  // It is being told of that.
+  void rang() { rung_until_ = posted_; }
 
   [[nodiscard]] std::uint32_t posted() const { return posted_; }
   [[nodiscard]] std::uint32_t daemon_cpu() const {
@@ -101,12 +114,12 @@ class RingClient {
   }
 
   [[nodiscard]] bool answered(std::uint32_t number) const {
-    return static_cast<std::int32_t>(memory_->answered.load(std::memory_order_acquire) - number) > 0;
+    return is_past(memory_->answered.load(std::memory_order_acquire), number);
   }
   // [sleep] Asks for a datagram at the next answer. True: the answer came meanwhile, do not sleep.
   bool begin_sleep(std::uint32_t number) {
     memory_->sleeping.store(1, std::memory_order_seq_cst);
-    return static_cast<std::int32_t>(memory_->answered.load(std::memory_order_seq_cst) - number) > 0;
+    return is_past(memory_->answered.load(std::memory_order_seq_cst), number);
   }
   void end_sleep() { memory_->sleeping.store(0, std::memory_order_relaxed); }
   // The reply. REQUIRES: answered(number), and fewer than kRingEntries requests posted since.
@@ -116,8 +129,13 @@ class RingClient {
   }
 
  private:
+  static bool is_past(std::uint32_t count, std::uint32_t number) {
+    return static_cast<std::int32_t>(count - number) > 0;
+  }
+
   RingMemory* memory_ = nullptr;
   std::uint32_t posted_ = 0;
+  std::uint32_t rung_until_ = 0;  // for requests before this one the bell was rung, or need not be
 };
 
 class RingServer {
@@ -145,7 +163,10 @@ class RingServer {
     entry.reply_bytes = static_cast<std::uint32_t>(reply.size());
     std::ranges::copy(reply, entry.reply);
     memory_->answered.store(++answered_, std::memory_order_seq_cst);
-    return memory_->sleeping.load(std::memory_order_seq_cst) != 0;
+    if (memory_->sleeping.load(std::memory_order_seq_cst) == 0) return false;
+    // One datagram is enough. Who wakes from it and wants to sleep on says so again.
+    memory_->sleeping.store(0, std::memory_order_relaxed);
+    return true;
   }
 
   void watch(std::uint32_t cpu) {
