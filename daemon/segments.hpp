@@ -42,6 +42,10 @@ class Segments {
                                                std::uint64_t prefix_bytes);
   void give_back(const Extent& extent);
 
+  [[nodiscard]] bool asks_for_huge_pages() const { return asks_for_huge_pages_; }
+  // Other work for the helper, to be done in a millisecond or so.
+  void on_helper(std::function<void()> work) { boost::asio::post(helper_, std::move(work)); }
+
   // The memfd of a segment; null if there is none of this id (any value is allowed).
   [[nodiscard]] const os::Memfd* find(SegmentId id) const;
   [[nodiscard]] SpaceFigures figures() const { return space_.figures(); }

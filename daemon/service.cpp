@@ -14,6 +14,7 @@
 
 #include "human.hpp"
 #include "log.hpp"
+#include "os/pages.hpp"
 #include "shm/slot.hpp"
 
 namespace tensord::daemon {
@@ -59,6 +60,10 @@ Result<Done> ask_for_room(const protocol::Create& request, NewTensor& wanted) {
   return Done{};
 }
 
+const shm::CatalogHeader& header_of(const bip::mapped_region& catalog) {
+  return *static_cast<const shm::CatalogHeader*>(catalog.get_address());
+}
+
 std::span<std::byte> bytes_of_region(const bip::mapped_region& region) {
   return {static_cast<std::byte*>(region.get_address()), region.get_size()};
 }
@@ -69,7 +74,7 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
     : options_(options),
       stop_(std::move(stop)),
       catalog_(make_catalog(options.max_tensors)),
-      catalog_region_(catalog_, bip::read_write),
+      catalog_region_(os::map(catalog_, bip::read_write)),
       registry_(
           shm::CatalogWriter(bytes_of_region(catalog_region_), options.max_tensors,
                              random_value<std::uint64_t>(), random_value<std::array<std::uint8_t, 16>>()),
@@ -77,6 +82,10 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
       segments_(loop, Space(options.max_bytes, options.keep_warm_bytes), options.huge_pages,
                 {[this](SegmentId id, Pool pool) { registry_.segment_added(id, pool); },
                  [this](SegmentId id) { registry_.segment_dropped(id); }}),
+      catalog_pages_(bytes_of_region(catalog_region_), header_of(catalog_region_).slots_offset,
+                     segments_.asks_for_huge_pages()
+                         ? [this](std::function<void()> work) { segments_.on_helper(std::move(work)); }
+                         : CatalogPages::Run()),
       sweep_timer_(loop) {}
 
 // ---- coming and going -------------------------------------------------------------------------
@@ -178,8 +187,9 @@ asio::awaitable<Result<protocol::CreateReply>> Service::create(ClientId client, 
   co_return place(client, admitted.value(), placed);
 }
 
-Result<protocol::CreateReply> Service::created(const Result<SlotIndex>& slot) const {
+Result<protocol::CreateReply> Service::created(const Result<SlotIndex>& slot) {
   if (!slot) return slot.failure();
+  catalog_pages_.reach(slot.value());
   const Tensor& tensor = registry_.tensor(slot.value());
   protocol::CreateReply reply;
   reply.slot = slot.value();

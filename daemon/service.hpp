@@ -17,6 +17,7 @@
 #include <boost/asio.hpp>
 #include <boost/interprocess/mapped_region.hpp>
 
+#include "catalog_pages.hpp"
 #include "credentials.hpp"
 #include "options.hpp"
 #include "os/memfd.hpp"
@@ -77,7 +78,7 @@ class Service {
   Result<Admitted> admit(ClientId client, const protocol::Create& request);
   Result<protocol::CreateReply> place(ClientId client, const Admitted& admitted,
                                       const Result<Placed>& placed);
-  [[nodiscard]] Result<protocol::CreateReply> created(const Result<SlotIndex>& slot) const;
+  [[nodiscard]] Result<protocol::CreateReply> created(const Result<SlotIndex>& slot);
   Result<Done> grant_segment(ClientId client, SegmentId segment, protocol::Access access,
                              std::vector<os::UniqueFd>& fds);
   void sweep_while_needed();
@@ -90,6 +91,7 @@ class Service {
   std::unordered_map<ClientId, Connected> connected_;
   Registry registry_;
   Segments segments_;
+  CatalogPages catalog_pages_;
   boost::asio::steady_timer sweep_timer_;
   bool sweeping_ = false;
 };
