@@ -95,11 +95,13 @@ void PageState::find_huge_pages(std::size_t offset_bytes, std::size_t size_bytes
     touch(base_ + piece + kPiece / 4);
     touch(base_ + piece + kPiece / 4 * 3);
     const long faults = faults_of_this_thread() - before;
-    if (faults == 1) {
-      set(piece, kPiece, Pages::kMapped);
-    } else if (faults > 1) {
+    if (faults > 1) {
       has_small_pages_.store(true, std::memory_order_relaxed);
+      return;
     }
+    // No fault at all: somebody has written here by himself, which tells nothing. Then it is copied the
+    // simple way.
+    set(piece, kPiece, Pages::kMapped);
   }
 }
 
