@@ -232,7 +232,7 @@ ROWS: dict[str, Sequence[Figure]] = {
     "delete + reuse 64 MiB": [
         Figure("the same with 4 KiB", "≤ 1.25 ×: O(1)", within_floor("delete and reuse", 1.25)),
         Figure(
-            "page faults of the event loop in 200 times",
+            "page faults of the event loop in 1,000 times",
             "0",
             counted("delete and reuse", "page faults of the event loop", 0),
         ),

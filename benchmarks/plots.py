@@ -116,18 +116,12 @@ def place_labels(axes: Axes, lines: Iterable[Line], least: float = 0.043) -> Non
     ends = [((math.log(line.points[-1][1]) - low) / (high - low), line) for line in lines]
     wanted = sorted(ends, key=lambda each: each[0])
     places = [place for place, _ in wanted]
-    for _ in range(200):  # push apart what is too near
-        moved = False
+    for _ in range(500):  # push apart what is too near, and back what is pushed out
         for i in range(len(places) - 1):
-            lacking = least - (places[i + 1] - places[i])
-            if lacking > 1e-6:
-                places[i] -= lacking / 2
-                places[i + 1] += lacking / 2
-                moved = True
-        if places and places[0] < 0:
-            places = [place - places[0] for place in places]
-        if not moved:
-            break
+            lacking = max(0.0, least - (places[i + 1] - places[i]))
+            places[i] -= lacking / 2
+            places[i + 1] += lacking / 2
+        places[0], places[-1] = max(places[0], 0.0), min(places[-1], 1.0)
     for place, (end, line) in zip(places, wanted, strict=True):
         end_x = (math.log(line.points[-1][0]) - left) / (right - left)
         axes.annotate(
@@ -140,7 +134,10 @@ def place_labels(axes: Axes, lines: Iterable[Line], least: float = 0.043) -> Non
             fontsize=9,
             fontweight="bold" if line.width > 2 else "normal",
             va="center",
-            arrowprops={"arrowstyle": "-", "color": line.color, "lw": 0.5, "alpha": 0.5, "shrinkA": 1, "shrinkB": 1},
+            arrowprops={
+                **{"arrowstyle": "-", "color": line.color, "lw": 0.5, "alpha": 0.6},
+                **{"shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5)},
+            },
             annotation_clip=False,
         )
 
@@ -235,7 +232,7 @@ def draw_put(results: Json, folder: Path) -> None:
 def draw_handoff(results: Json, folder: Path) -> None:
     draw(
         folder / "handoff-by-size.png",
-        "Hand-off to a process that sleeps: time from before the put until all was read",
+        "Hand-off to a process that sleeps, until it has read all: time, by size",
         "size of the tensor",
         [
             *peer_lines(

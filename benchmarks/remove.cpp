@@ -54,7 +54,7 @@ void measure_all() {
                  {{"tensord: delete, build, publish: 64 MiB", Role::kOurs, 1, large},
                   {"the same with 4 KiB", Role::kFloor, 1, remove_and_reuse("bench/4096", 4096)}});
 
-  constexpr std::size_t kTimes = 200;
+  constexpr std::size_t kTimes = 1'000;
   const std::uint64_t before = page_faults(daemon.pid());
   for (std::size_t i = 0; i < kTimes; ++i) large();
   bench::count("delete and reuse", {{"bytes", large_bytes}, {"times", kTimes}},
