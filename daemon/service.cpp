@@ -86,6 +86,7 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
                      segments_.asks_for_huge_pages()
                          ? [this](std::function<void()> work) { segments_.on_helper(std::move(work)); }
                          : CatalogPages::Run()),
+      ledgers_(loop, options.max_tensors),
       sweep_timer_(loop) {}
 
 // ---- coming and going -------------------------------------------------------------------------
@@ -107,22 +108,19 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
                        " connections, which is its limit: raise --max-connections, or close some"};
   }
   const std::uint32_t slot_count = options_.max_tensors;
-  os::Memfd ledger;
-  bip::mapped_region region;
+  Ledgers::Fresh ledger;
   Welcome welcome;
   try {
-    ledger = os::Memfd::create("tensord-ledger", shm::ledger_size_bytes(slot_count));
-    region = bip::mapped_region(ledger, bip::read_write);
-    ledger.seal_size();
+    ledger = ledgers_.take();
     welcome.fds[0] = catalog_.open_read_only();
-    welcome.fds[1] = std::move(ledger).release();
   } catch (const std::exception& error) {
     return Failure{Errc::kInternal, std::string("the daemon cannot make a ledger: ") + error.what()};
   }
-  welcome.client = registry_.add_client(who, shm::LedgerScanner(bytes_of_region(region), slot_count));
-  shm::format_ledger(bytes_of_region(region), slot_count, welcome.client);
-  welcome.ring = shm::RingServer(shm::ring_of(bytes_of_region(region), slot_count));
-  connected_.emplace(welcome.client, Connected{who, std::move(region)});
+  welcome.client = registry_.add_client(who, shm::LedgerScanner(ledger.bytes(), slot_count));
+  shm::format_ledger(ledger.bytes(), slot_count, welcome.client);
+  welcome.ring = shm::RingServer(shm::ring_of(ledger.bytes(), slot_count));
+  connected_.emplace(welcome.client, Connected{who, std::move(ledger.region)});
+  welcome.fds[1] = std::move(ledger.memfd).release();
   welcome.reply.protocol_version = protocol::kProtocolVersion;
   welcome.reply.layout_version = shm::kLayoutVersion;
   welcome.reply.slot_count = slot_count;

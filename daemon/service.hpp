@@ -19,6 +19,7 @@
 
 #include "catalog_pages.hpp"
 #include "credentials.hpp"
+#include "ledgers.hpp"
 #include "options.hpp"
 #include "os/memfd.hpp"
 #include "os/unique_fd.hpp"
@@ -92,6 +93,7 @@ class Service {
   Registry registry_;
   Segments segments_;
   CatalogPages catalog_pages_;
+  Ledgers ledgers_;
   boost::asio::steady_timer sweep_timer_;
   bool sweeping_ = false;
 };
