@@ -141,6 +141,7 @@ void measure_all() {
   const test::DaemonProcess forgetting({"--keep-warm", "0", "--max-bytes", "6GiB"});
   measure_recycled(recycling, 64, 100, 21);
   measure_recycled(recycling, kKiB, 100, 21);
+  measure_recycled(recycling, 4 * kKiB, 100, 21);
   measure_recycled(recycling, 16 * kKiB, 100, 21);
   measure_recycled(recycling, 256 * kKiB, 40, 21);
   measure_recycled(recycling, kMiB, 20, 41);
