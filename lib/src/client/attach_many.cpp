@@ -5,6 +5,7 @@
 // then the daemon is seen between two batches; and all are still published after that. A tensor's word never
 // returns to Published, so at the moment in between all were. Only what was replaced meanwhile is attached
 // again, so that batches of others, however many, disturb nobody here.
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,14 +16,27 @@
 #include "client/spin.hpp"
 #include "client/store_state.hpp"
 #include "result.hpp"
+#include "shm/name_hash.hpp"
 
 namespace tensord {
 namespace {
 
+// How many names ahead memory is asked for: about as many misses as a core has under way at once.
+constexpr std::size_t kAhead = 8;
 // Each round attaches only what was replaced since the round before.
 constexpr int kMaxRounds = 64;
 
 }  // namespace
+
+void client::Connection::prefetch_slot(std::uint64_t hash) const {
+  catalog_.find(hash, [this](std::uint32_t index) {
+    const shm::Slot& slot = catalog_.slot(index);
+    __builtin_prefetch(&slot);
+    __builtin_prefetch(slot.name);
+    ledger_.prefetch(index);
+    return true;
+  });
+}
 
 void client::Connection::see_no_batch() {
   // A batch of some tensors is published within microseconds.
@@ -40,7 +54,17 @@ std::vector<View> client::Connection::attach_many(const std::shared_ptr<Connecti
     if (views[i]) return;
     views[i] = value_or_throw(attach_asking(std::move(connection), names[i], mode));
   };
-  for (std::size_t i = 0; i < names.size(); ++i) attach(i);
+  // By the time that one is attached, its cache lines are on their way: first where the index says which slot
+  // it has, then the slot and our counter of it.
+  std::array<std::uint64_t, 2 * kAhead> hashes{};
+  for (std::size_t i = 0; i < names.size() + 2 * kAhead; ++i) {
+    if (i >= 2 * kAhead) attach(i - 2 * kAhead);
+    if (i >= kAhead && i - kAhead < names.size()) self->prefetch_slot(hashes[(i - kAhead) % hashes.size()]);
+    if (i >= names.size()) continue;
+    const std::uint64_t hash = shm::name_hash(names[i], self->catalog_.hash_seed());
+    hashes[i % hashes.size()] = hash;
+    self->catalog_.prefetch(hash);
+  }
 
   for (int round = 0; round < kMaxRounds; ++round) {
     self->see_no_batch();

@@ -149,6 +149,8 @@ class Connection {
   std::byte* try_slot(std::uint32_t index, std::string_view name, Mode mode);
   // Asks the daemon where `name` is, and maps its segment. Returns the slot.
   std::uint32_t find(std::string_view name, Mode mode, protocol::IfNone if_none);
+  // Asks for the memory that attaching to a name of this hash will read, if the index knows it.
+  void prefetch_slot(std::uint64_t hash) const;
   // Returns after a moment in which the daemon was not publishing a batch.
   void see_no_batch();
   // Tells the daemon that a dying tensor may be looked at no more.
