@@ -7,7 +7,6 @@
 #include "shm/ledger.hpp"
 
 namespace tensord::daemon {
-
 namespace {
 
 namespace bip = boost::interprocess;
