@@ -9,7 +9,6 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
-#include <new>
 #include <string>
 #include <utility>
 
@@ -20,6 +19,7 @@
 #include "indexing.hpp"
 #include "no_gil.hpp"
 #include "numpy_array.hpp"
+#include "private_memory.hpp"
 #include "records.hpp"
 #include "shape_tuple.hpp"
 #include "writing.hpp"
@@ -31,19 +31,14 @@ namespace {
 
 std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
 
-// Private memory for a copy, and its layout: as aligned as DLPack asks for, without Python in its end.
+// Private memory for a copy, and its layout.
 struct PrivateCopy {
-  static constexpr std::align_val_t kAlignment{256};
-  struct Delete {
-    void operator()(std::byte* pointer) const { ::operator delete(pointer, kAlignment); }
-  };
   Strides strides;
-  std::unique_ptr<std::byte, Delete> memory;
+  PrivateMemory memory;
 
   explicit PrivateCopy(const View& view)
       : strides(packed_strides(view.shape(), view.strides())),
-        memory(static_cast<std::byte*>(
-            ::operator new(std::max<std::size_t>(view.size_bytes(), 1), kAlignment))) {}
+        memory(make_private_memory(view.size_bytes())) {}
 };
 
 // The torch dtype of elements that go to torch as bytes; None for others. To be asked before copying.
@@ -51,11 +46,27 @@ py::object dtype_of_bytes(DType dtype) {
   return goes_to_torch_as_bytes(dtype) ? torch_dtype(dtype) : py::object(py::none());
 }
 
+// The function of torch that takes a capsule over, looked up once and never released. torch.from_dlpack takes
+// other objects as well, and to learn that a capsule is none of them costs as much as the tensor; it ends in
+// the one that is preferred here.
+py::handle taker_of_capsules() {
+  static PyObject* taker = nullptr;
+  if (taker == nullptr) {
+    const py::module_ torch = py::module_::import("torch");
+    py::object found = py::getattr(torch.attr("_C"), "_from_dlpack", py::none());
+    if (found.is_none()) found = torch.attr("from_dlpack");
+    taker = found.release().ptr();
+  }
+  return taker;
+}
+
 py::object to_torch(Elements elements, std::shared_ptr<void> owner, const py::object& bytes_as) {
-  const py::object from_dlpack = py::module_::import("torch").attr("from_dlpack");
-  if (bytes_as.is_none()) return from_dlpack(dlpack::export_legacy(elements, std::move(owner)));
-  elements.dtype = kUInt8;
-  return from_dlpack(dlpack::export_legacy(elements, std::move(owner))).attr("view")(bytes_as);
+  const py::handle taker = taker_of_capsules();
+  if (!bytes_as.is_none()) elements.dtype = kUInt8;
+  const py::object capsule = dlpack::export_legacy(elements, std::move(owner));
+  const auto tensor = py::reinterpret_steal<py::object>(PyObject_CallOneArg(taker.ptr(), capsule.ptr()));
+  if (!tensor) throw py::error_already_set();
+  return bytes_as.is_none() ? tensor : tensor.attr("view")(bytes_as);
 }
 
 void clone_without_gil(const View& view, std::byte* destination, std::chrono::nanoseconds timeout) {
