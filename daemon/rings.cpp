@@ -14,6 +14,8 @@ using std::chrono::nanoseconds;
 // About one wake-up of a sleeping thread (limits.md measured 28 to 45 us), and what costs nothing beside it.
 constexpr nanoseconds kMostPatience = std::chrono::microseconds(50);
 constexpr nanoseconds kLeastPatience = std::chrono::microseconds(3);
+// Who rings so soon after his ring was left has, the wake-up aside, come within the most patience.
+constexpr nanoseconds kRegret = 2 * kMostPatience;
 // Looks at the rings before the sockets get their turn, which costs a system call.
 constexpr int kLooksPerTurn = 32;
 // The kernel wakes the daemon where the client is who rang, who is about to sleep; so the two may stay on one
@@ -35,7 +37,12 @@ void Rings::rang(std::shared_ptr<RingUser> user) {
   const auto known = std::ranges::find(watched_, user, &Watched::user);
   if (known == watched_.end()) {
     user->watch_ring();
-    patience_.try_emplace(user.get(), kMostPatience);
+    const auto [found, is_new] = learnt_.try_emplace(user.get(), Learnt{kMostPatience});
+    // Otherwise a put that copies for 20 us would be woken for every time, once patience is shorter than
+    // that.
+    if (!is_new && !user->is_beside_daemon() && now - found->second.left < kRegret) {
+      found->second.patience = std::min(2 * found->second.patience, kMostPatience);
+    }
     watched_.push_back({std::move(user), now});
   }
   if (turning_) return;
@@ -45,7 +52,7 @@ void Rings::rang(std::shared_ptr<RingUser> user) {
 
 void Rings::forget(const RingUser* user) {
   std::erase_if(watched_, [&](const Watched& watched) { return watched.user.get() == user; });
-  patience_.erase(user);
+  learnt_.erase(user);
 }
 
 void Rings::turn() {
@@ -68,7 +75,7 @@ bool Rings::serve_all() {
     Watched& watched = watched_[i];
     const auto now = Clock::now();
     // The request that rang the bell tells nothing; those after it came in time.
-    nanoseconds& patience = patience_.at(watched.user.get());
+    nanoseconds& patience = learnt_.at(watched.user.get()).patience;
     if (watched.served_before) patience = std::min(2 * patience, kMostPatience);
     watched.served_before = true;
     watched.last_request = now;
@@ -79,12 +86,13 @@ bool Rings::serve_all() {
 void Rings::leave_the_quiet_ones() {
   const auto now = Clock::now();
   std::erase_if(watched_, [&](Watched& watched) {
-    nanoseconds& patience = patience_.at(watched.user.get());
+    auto& [patience, left] = learnt_.at(watched.user.get());
     // Its client cannot post before it gets this processor.
     const bool in_its_way = watched.user->is_beside_daemon();
     if (!in_its_way && now - watched.last_request < patience) return false;
     if (watched.user->leave_ring()) {
       if (!in_its_way) patience = std::max(patience / 2, kLeastPatience);
+      left = now;
       return true;
     }
     watched.last_request = now;

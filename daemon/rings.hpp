@@ -3,8 +3,8 @@
 // A wake-up costs some tens of microseconds, more than most requests. So after a request the daemon stays
 // awake for up to about as long as a wake-up takes, in the hope of another; then it leaves the ring, and its
 // client must ring the bell again. How long is learnt for each client: who comes back in time is waited for
-// longer, who does not, less. An idle daemon watches no ring and sleeps in the kernel.
-// Threads  one, that of the io_context, whose other handlers get their turn in between.
+// longer, and so is who rings just after it left; who does not, less. An idle daemon watches no ring and
+// sleeps in the kernel. Threads  one, that of the io_context, whose other handlers get their turn in between.
 #pragma once
 
 #include <chrono>
@@ -41,6 +41,11 @@ class Rings {
 
  private:
   using Clock = std::chrono::steady_clock;
+  // What is learnt of one who ever rang.
+  struct Learnt {
+    std::chrono::nanoseconds patience;
+    Clock::time_point left{};  // when its ring was last left
+  };
   struct Watched {
     std::shared_ptr<RingUser> user;
     Clock::time_point last_request;
@@ -52,7 +57,7 @@ class Rings {
 
   boost::asio::io_context& loop_;
   std::vector<Watched> watched_;
-  std::unordered_map<const RingUser*, std::chrono::nanoseconds> patience_;  // of all who ever rang
+  std::unordered_map<const RingUser*, Learnt> learnt_;
   bool turning_ = false;
   Clock::time_point last_bell_{};
   int bells_in_a_row_ = 0;  // of clients on the daemon's own processor
