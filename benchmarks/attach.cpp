@@ -27,9 +27,9 @@
 #include <boost/interprocess/mapped_region.hpp>
 #include <tensord/tensord.hpp>
 
+#include "copies.hpp"
 #include "daemon_process.hpp"
 #include "measure.hpp"
-#include "os/memfd.hpp"
 #include "partner.hpp"
 #include "shm/name_hash.hpp"
 
@@ -43,7 +43,8 @@ constexpr std::size_t kDefaultTensors = 65'536;  // of a daemon that is told not
 // What no attach by name that survives crashes can leave out: hash the name, say in memory that the
 // daemon reads that you look, look, and take it back. Two of these are sequentially consistent
 // read-modify-writes. And a name leads to its tensor by some table, and the tensor's entry holds its name,
-// since a hash proves nothing; so it touches, as cold as we do, and in the same kind of shared memory:
+// since a hash proves nothing; so it touches, as cold as we do, and in shared memory on huge pages
+// where the kernel grants some, as a catalog of many tensors gets:
 //   - one of 2n index entries of 8 bytes, which says which slot: nothing else can begin before that is there;
 //   - one of n counters of 4 bytes, twice;
 //   - one of n slots of 128 bytes: the line with its state, and the line with its name.
@@ -91,9 +92,7 @@ class PinFloor {
   template <class T>
   static T* map(Region& region, std::size_t count) {
     const std::size_t size_bytes = count * sizeof(T);
-    const os::Memfd memory = os::Memfd::create("tensord-bench-floor", size_bytes);
-    memory.reserve(0, size_bytes);
-    region = Region(memory, boost::interprocess::read_write);
+    region = bench::warm_shared_memory(size_bytes);
     return static_cast<T*>(region.get_address());
   }
 

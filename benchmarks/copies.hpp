@@ -21,6 +21,7 @@
 
 #include "measure.hpp"
 #include "os/memfd.hpp"
+#include "os/pages.hpp"
 
 namespace tensord::bench {
 
@@ -81,15 +82,22 @@ inline void copy_with_helper(Helper& helper, std::byte* destination, const std::
   helper.await();
 }
 
-// Two ranges of a memfd, mapped and touched, written in turn: replace takes a new place before it gives up
-// the old one, so put too goes back and forth between two.
+// Shared memory that is there, mapped and touched, on huge pages where the kernel grants some: the store gets
+// them, too.
+inline boost::interprocess::mapped_region warm_shared_memory(std::size_t size_bytes) {
+  const os::Memfd memory = os::Memfd::create("tensord-bench", size_bytes);
+  boost::interprocess::mapped_region region = os::map(memory, boost::interprocess::read_write);
+  os::make_huge({static_cast<std::byte*>(region.get_address()), region.get_size()});
+  std::memset(region.get_address(), 0, region.get_size());
+  return region;
+}
+
+// Two ranges of it, written in turn: replace takes a new place before it gives up the old one, so put too
+// goes back and forth between two.
 class WarmMemory {
  public:
   explicit WarmMemory(std::size_t size_bytes)
-      : size_bytes_(size_bytes),
-        region_(os::Memfd::create("tensord-bench", 2 * size_bytes), boost::interprocess::read_write) {
-    std::memset(region_.get_address(), 1, region_.get_size());
-  }
+      : size_bytes_(size_bytes), region_(warm_shared_memory(2 * size_bytes)) {}
   std::byte* next() {
     second_ = !second_;
     return static_cast<std::byte*>(region_.get_address()) + (second_ ? size_bytes_ : 0);
@@ -126,10 +134,15 @@ class FreshMemory {
       std::memset(destination, 0, region_.get_size());
     std::memcpy(destination, source, region_.get_size());
   }
+  void make_huge_and_copy(const std::byte* source) {
+    std::byte* const destination = map();
+    os::make_huge({destination, region_.get_size()});
+    copy_past_cache(destination, source, region_.get_size());
+  }
 
  private:
   std::byte* map() {
-    region_ = boost::interprocess::mapped_region(memory_, boost::interprocess::read_write);
+    region_ = os::map(memory_, boost::interprocess::read_write);
     return static_cast<std::byte*>(region_.get_address());
   }
 

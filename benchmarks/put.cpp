@@ -124,6 +124,8 @@ void measure_fresh(const test::DaemonProcess& daemon, std::size_t size_bytes, in
        {"touch, memcpy", Role::kFloor, 1, into_fresh(&bench::FreshMemory::touch_and_memcpy), drop_fresh},
        {"pwrite", Role::kFloor, 1, into_fresh(&bench::FreshMemory::write), drop_fresh},
        {"populate, memcpy", Role::kFloor, 1, into_fresh(&bench::FreshMemory::populate_and_copy), drop_fresh},
+       {"huge pages, non-temporal stores", Role::kFloor, 1,
+        into_fresh(&bench::FreshMemory::make_huge_and_copy), drop_fresh},
        {"shm_open, mmap, memcpy", Role::kPeer, 1,
         [&] { objects.emplace_back("/tensord-bench-" + std::to_string(::getpid()), source.elements()); },
         [&] { objects.clear(); }}});
