@@ -21,7 +21,7 @@ from peers.peer import PATIENCE_S, Peer
 from peers.worker import Turns, work
 
 # How long storing many tensors may take.
-LONG_S = 15.0
+LONG_S = 10.0
 
 
 class Unanswered(Exception):

@@ -189,9 +189,7 @@ class Producer(Worker):
         end = time.monotonic() + patience_s
         while self.many < tensors:
             if time.monotonic() > end:
-                stored = self.many
-                self.delete_many()
-                raise Unsupported(f"only {stored:,} were stored in {patience_s:.0f} s")
+                raise Unsupported(f"only {self.many:,} were stored in {patience_s:.0f} s")
             self.peer.put(f"hold/{self.many}", source)
             self.many += 1
 
@@ -201,7 +199,9 @@ class Producer(Worker):
             self.peer.offer(name, source, 1)
 
     def delete_many(self) -> None:
-        while self.many:
+        """As many as it can within its patience; what is left goes with the peer's service, or is found."""
+        end = time.monotonic() + PATIENCE_S
+        while self.many and time.monotonic() < end:
             self.many -= 1
             # Some peers delete what they fail to attach to; that was reported as the failure it is.
             with suppress(OSError, KeyError):
