@@ -234,8 +234,10 @@ std::vector<Connection::Draft> Connection::create_many(
         [&](std::size_t i, const protocol::CreateReply& reply) {
           replies.push_back(reply);
           drafts.push_back({reply.slot, reply.word, {}, reply.size_bytes});
-          // Mapping a segment takes a request, for which this is no time.
-          if (is_mapped_for_writing(reply.segment)) give_memory(i);
+          // Mapping a segment takes a request, for which this is no time. Behind one that was refused, whose
+          // place here is another's, all that is left to do is to abort.
+          const bool none_was_refused = replies.size() == i + 1;
+          if (none_was_refused && is_mapped_for_writing(reply.segment)) give_memory(i);
         });
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       if (drafts[i].place.data == nullptr) give_memory(i);
