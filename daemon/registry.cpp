@@ -72,7 +72,9 @@ void Registry::remove_client(ClientId id) {
   if (gone.empty()) return;
   Client& client = gone.mapped();
   for (const SegmentId segment : client.granted) {
-    if (const auto use = segments_.find(segment); use != segments_.end()) use->second.granted.erase(id);
+    const auto use = segments_.find(segment);
+    if (use == segments_.end()) continue;
+    std::erase_if(use->second.readers, [&](const SegmentUse::Reader& reader) { return reader.client == id; });
   }
   // Its lists go with it, so nothing is removed from them.
   for (const SlotIndex slot : client.building) let_die(slot);
@@ -86,7 +88,7 @@ void Registry::segment_added(SegmentId segment, Pool pool) {
 
 void Registry::segment_dropped(SegmentId segment) {
   const auto use = segments_.find(segment);
-  for (const ClientId id : use->second.granted) client(id).granted.erase(segment);
+  for (const SegmentUse::Reader& reader : use->second.readers) client(reader.client).granted.erase(segment);
   segments_.erase(use);
 }
 
@@ -98,8 +100,7 @@ Result<Done> Registry::grant(ClientId id, SegmentId segment, Right right) {
       !allowed) {
     return allowed.failure();
   }
-  use->second.granted.insert(id);
-  grantee.granted.insert(segment);
+  if (grantee.granted.insert(segment).second) use->second.readers.push_back({id, grantee.ledger});
   return Done{};
 }
 
@@ -350,9 +351,8 @@ void Registry::let_die(SlotIndex slot) {
 }
 
 bool Registry::pinned(SlotIndex slot) const {
-  const auto use = segments_.find(tensors_[slot]->room->extent.segment);
-  return std::any_of(use->second.granted.begin(), use->second.granted.end(),
-                     [&](ClientId id) { return clients_.at(id).ledger.pins(slot); });
+  const auto& readers = segments_.find(tensors_[slot]->room->extent.segment)->second.readers;
+  return std::ranges::any_of(readers, [&](const auto& reader) { return reader.ledger.pins(slot); });
 }
 
 void Registry::set_free(SlotIndex slot) {

@@ -159,7 +159,12 @@ class Registry {
   };
   struct SegmentUse {
     Pool pool;
-    std::unordered_set<ClientId> granted;
+    // Whose pins count. Side by side, because every delete looks at all of them.
+    struct Reader {
+      ClientId client = 0;
+      shm::LedgerScanner ledger;
+    };
+    std::vector<Reader> readers;
   };
 
   Result<SlotIndex> start(ClientId client, const NewTensor& wanted, const Pool& pool,
