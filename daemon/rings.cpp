@@ -19,21 +19,15 @@ constexpr nanoseconds kRegret = 2 * kMostPatience;
 // Looks at the rings before the sockets get their turn, which costs a system call.
 constexpr int kLooksPerTurn = 32;
 // The kernel wakes the daemon where the client is who rang, who is about to sleep; so the two may stay on one
-// processor and take turns for ever. After so many bells in a row, each soon after the one before, it pays to
-// move away and work beside the client instead.
-constexpr int kBellsBeforeMove = 8;
+// processor and take turns for ever. After so many requests in a row from there, each soon after the one
+// before, it pays to move away and work beside the client instead.
+constexpr int kRequestsBeforeMove = 8;
 constexpr nanoseconds kSoon = std::chrono::microseconds(200);
 
 }  // namespace
 
 void Rings::rang(std::shared_ptr<RingUser> user) {
   const auto now = Clock::now();
-  bells_in_a_row_ = user->is_beside_daemon() && now - last_bell_ < kSoon ? bells_in_a_row_ + 1 : 0;
-  last_bell_ = now;
-  if (bells_in_a_row_ >= kBellsBeforeMove) {
-    bells_in_a_row_ = 0;
-    os::leave_cpu(os::this_cpu());
-  }
   const auto known = std::ranges::find(watched_, user, &Watched::user);
   if (known == watched_.end()) {
     user->watch_ring();
@@ -78,9 +72,28 @@ bool Rings::serve_all() {
     nanoseconds& patience = learnt_.at(watched.user.get()).patience;
     if (watched.served_before) patience = std::min(2 * patience, kMostPatience);
     watched.served_before = true;
-    watched.last_request = now;
+    if (is_time_to_move(watched, now)) {
+      watched.user->say_moving();
+      os::leave_cpu(os::this_cpu());
+      watched.user->watch_ring();  // from there
+      patience = kMostPatience;
+    }
+    watched.last_request = Clock::now();
   }
   return served;
+}
+
+bool Rings::is_time_to_move(const Watched& served, Clock::time_point now) {
+  const bool soon = now - last_beside_ < kSoon;
+  if (!served.user->is_beside_daemon()) {
+    requests_beside_ = 0;
+    return false;
+  }
+  last_beside_ = now;
+  requests_beside_ = soon ? requests_beside_ + 1 : 1;
+  if (requests_beside_ < kRequestsBeforeMove) return false;
+  requests_beside_ = 0;
+  return true;
 }
 
 void Rings::leave_the_quiet_ones() {

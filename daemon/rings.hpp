@@ -22,6 +22,8 @@ class RingUser {
   virtual ~RingUser() = default;
   // Begins to look at the ring. The client sees it.
   virtual void watch_ring() = 0;
+  // The same, and says that the daemon is about to move to another processor.
+  virtual void say_moving() = 0;
   // Answers what was posted; true if there was anything. Never blocks.
   virtual bool serve_ring() = 0;
   // Whether its client runs on the processor that the daemon runs on now.
@@ -53,14 +55,15 @@ class Rings {
   };
   void turn();
   [[nodiscard]] bool serve_all();
+  [[nodiscard]] bool is_time_to_move(const Watched& served, Clock::time_point now);
   void leave_the_quiet_ones();
 
   boost::asio::io_context& loop_;
   std::vector<Watched> watched_;
   std::unordered_map<const RingUser*, Learnt> learnt_;
   bool turning_ = false;
-  Clock::time_point last_bell_{};
-  int bells_in_a_row_ = 0;  // of clients on the daemon's own processor
+  Clock::time_point last_beside_{};
+  int requests_beside_ = 0;  // in a row, of clients on the daemon's own processor
 };
 
 }  // namespace tensord::daemon

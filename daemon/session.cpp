@@ -9,6 +9,7 @@
 
 #include "log.hpp"
 #include "os/cpu.hpp"
+#include "os/futex.hpp"
 #include "os/socket.hpp"
 
 namespace tensord::daemon {
@@ -139,6 +140,7 @@ Session::Next Session::send(std::span<const std::byte> message, std::span<const 
 // ---- requests by ring -------------------------------------------------------------------------
 
 void Session::watch_ring() { ring_.watch(os::this_cpu()); }
+void Session::say_moving() { ring_.watch(shm::kMovingCpu); }
 bool Session::is_beside_daemon() const { return ring_.client_cpu() == os::this_cpu(); }
 
 bool Session::serve_ring() {
@@ -194,10 +196,10 @@ Session::Next Session::answer_by_ring(const Dispatcher::Outcome& outcome) {
   if (!ring_answer_.fds.empty() || ring_answer_.bytes().size() > shm::kRingReplyBytes) {
     return refuse("it posts to its ring what belongs on its socket");
   }
-  if (!ring_.answer(ring_answer_.bytes())) return Next::kGoOn;
-  protocol::Wake wake;
-  wake.header.type = protocol::Wake::kType;
-  return send(protocol::bytes_of(wake));
+  // By futex, not by datagram: with a datagram the kernel wakes a process where its waker runs, and so keeps
+  // the two on one processor.
+  if (ring_.answer(ring_answer_.bytes())) os::futex_wake_all(ring_.sleep_word());
+  return Next::kGoOn;
 }
 
 // run() waits for the socket, and ends when it is shut.

@@ -32,6 +32,7 @@ class Session : public RingUser, public std::enable_shared_from_this<Session> {
   boost::asio::awaitable<void> run();
 
   void watch_ring() override;
+  void say_moving() override;
   bool serve_ring() override;
   bool leave_ring() override;
   [[nodiscard]] bool is_beside_daemon() const override;

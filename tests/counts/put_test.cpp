@@ -29,9 +29,9 @@ int only_wakes(const DaemonProcess& daemon, std::uint64_t requests, Work&& work)
     const SystemCalls& calls = begin_counting_system_calls();
     work(store);
     const SystemCalls made = calls;
-    if (made.others == 0 && made.messages <= 4 * requests) return 0;
-    std::fprintf(stderr, "%llu messages, %llu other system calls, the last one number %ld\n",
-                 static_cast<unsigned long long>(made.messages), static_cast<unsigned long long>(made.others),
+    if (made.others == 0 && made.wake_ups <= 4 * requests) return 0;
+    std::fprintf(stderr, "%llu wake-ups, %llu other system calls, the last one number %ld\n",
+                 static_cast<unsigned long long>(made.wake_ups), static_cast<unsigned long long>(made.others),
                  made.last_other);
     return 1;
   });

@@ -43,8 +43,8 @@ extern "C" const char let_through_end[] asm("let_through_end");
 void on_system_call(int, siginfo_t* info, void* context) {
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   const long number = info->si_syscall;
-  if (number == SYS_sendmsg || number == SYS_recvmsg) {
-    ++counts.messages;
+  if (number == SYS_sendmsg || number == SYS_futex) {
+    ++counts.wake_ups;
   } else {
     ++counts.others;
     counts.last_other = number;

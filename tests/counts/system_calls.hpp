@@ -8,7 +8,7 @@
 namespace tensord::test {
 
 struct SystemCalls {
-  std::uint64_t messages = 0;  // sendmsg and recvmsg
+  std::uint64_t wake_ups = 0;  // sendmsg, with which the daemon is woken, and futex, on which one sleeps
   std::uint64_t others = 0;
   long last_other = -1;  // its number
 };

@@ -15,6 +15,7 @@
 #include "client/spin.hpp"
 #include "os/cpu.hpp"
 #include "os/crash_point.hpp"
+#include "os/futex.hpp"
 #include "os/socket.hpp"
 #include "protocol/messages.hpp"
 
@@ -33,7 +34,10 @@ constexpr std::chrono::nanoseconds kLongestSpin = std::chrono::microseconds(80);
 constexpr std::chrono::nanoseconds kShortestSpin = std::chrono::microseconds(2);
 // How often a long one is tried all the same: once both have slept, only that brings them together again.
 constexpr std::uint32_t kSpinsAgainAfter = 8;
-// How often who waits for another thread's request looks whether a signal came.
+// Bells that follow each other faster belong to a loop, which is quickest if both keep a processor each.
+constexpr std::chrono::nanoseconds kPause = std::chrono::microseconds(100);
+// How often who waits, for an answer or for another thread's request, looks whether a signal came or the
+// daemon went.
 constexpr std::chrono::milliseconds kLookAroundInterval{50};
 
 }  // namespace
@@ -274,6 +278,9 @@ void Requests::post(std::span<const std::byte> request, bool block) {
   bell.header.type = protocol::Bell::kType;
   if (os::send_message(socket_.get(), protocol::bytes_of(bell), {}, block)) {
     ring_->rang();
+    const auto now = std::chrono::steady_clock::now();
+    daemon_slept_ = now - last_bell_ > kPause;
+    last_bell_ = now;
   } else if (block) {
     lost("it hung up");
   }
@@ -293,18 +300,26 @@ std::size_t Requests::take_from_ring(std::uint32_t id, std::span<std::byte> buff
 }
 
 void Requests::await_answer(std::uint32_t number) {
-  if (ring_->answered(number) || spin_for(number)) return;
+  if (ring_->answered(number)) return;
+  // Who wakes a sleeping daemon does better to make room for it: where it will run it says only once it does,
+  // and the other processors may be taken, by a reader that spins for this very tensor.
+  if ((!daemon_slept_ || ring_->watched()) && spin_for(number)) return;
   struct Sleep {
     shm::RingClient& ring;
     ~Sleep() { ring.end_sleep(); }
   } const sleep{*ring_};
-  std::array<std::byte, protocol::kMaxMessageBytes> buffer;
-  while (!ring_->begin_sleep(number)) settle(std::span(buffer).first(receive(buffer).size_bytes));
+  while (!ring_->begin_sleep(number)) {
+    const auto outcome = os::futex_wait(ring_->sleep_word(), shm::RingClient::kSleeping, kLookAroundInterval);
+    if (outcome == os::FutexWait::kLookAgain) continue;
+    check_interrupt();
+    if (!ring_->answered(number) && hung_up()) lost("it hung up");
+  }
 }
 
 bool Requests::spin_for(std::uint32_t number) {
-  if (ring_->daemon_cpu() == os::this_cpu()) return false;
-  const bool try_again = number % kSpinsAgainAfter == 0;
+  const std::uint32_t daemon_cpu = ring_->daemon_cpu();
+  if (daemon_cpu == os::this_cpu()) return false;
+  const bool try_again = daemon_cpu == shm::kMovingCpu || number % kSpinsAgainAfter == 0;
   const bool answered = spin([&] { return ring_->answered(number); }, try_again ? kLongestSpin : patience_);
   patience_ = answered ? kLongestSpin : std::max(patience_ / 2, kShortestSpin);
   return answered;

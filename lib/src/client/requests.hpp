@@ -97,6 +97,8 @@ class Requests {
   std::optional<shm::RingClient> ring_;
   std::uint32_t taken_ = 0;  // replies taken from the ring
   bool given_up_ = false;    // among those to be taken are some of requests that were given up
+  std::chrono::steady_clock::time_point last_bell_{};
+  bool daemon_slept_ = false;                                          // for a while, when that was rung
   std::chrono::nanoseconds patience_ = std::chrono::microseconds(40);  // for how long it pays to spin
 };
 

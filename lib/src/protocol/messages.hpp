@@ -58,7 +58,6 @@ enum class MessageType : std::uint32_t {
   kAskAbout = 12,     // whether a connection still exists, and whose it is
   kPublishMany = 13,  // make several visible, together
   kBell = 14,         // "look at my ring"; no reply
-  kWake = 15,         // from the daemon: "your ring has an answer"
 };
 
 struct RequestHeader {
@@ -308,15 +307,10 @@ struct NudgeReply {
   ReplyHeader header;
 };
 
-// The two that go with the ring (shm/ring.hpp), for whoever sleeps. Both carry nothing and are no
-// request's reply.
+// Goes with the ring (shm/ring.hpp): wakes a daemon that sleeps.
 struct Bell {
   static constexpr auto kType = MessageType::kBell;
   RequestHeader header;
-};
-struct Wake {
-  static constexpr auto kType = MessageType::kWake;
-  ReplyHeader header;
 };
 
 template <class T>
@@ -330,7 +324,7 @@ static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<G
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
 static_assert(Message<AskAbout> && Message<AskAboutReply>);
 static_assert(Message<PublishMany> && Message<PublishManyReply>);
-static_assert(Message<Bell> && Message<Wake>);
+static_assert(Message<Bell>);
 static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge> && Message<NudgeReply>);
 static_assert(sizeof(Hello) == 24 && sizeof(HelloReply) == 40 && sizeof(ErrorReply) == 1024,
               "these three never change");

@@ -4,9 +4,9 @@
 //
 //   off  size field     written by                         read by
 //     0     4 posted    client: requests so far            daemon
-//     4     4 sleeping  client: 1 when it wants a          daemon
-//                       datagram for the next answer;
-//                       daemon: 0 when it sends that
+//     4     4 sleeping  client: 1 when it is to be woken   daemon
+//                       for the next answer; a futex;
+//                       daemon: 0 when it does that
 //     8     4 cpu       client: where it runs              daemon
 //    64     4 answered  daemon: answers so far             client
 //    68     4 watched   daemon: 1 while it looks at        client
@@ -27,7 +27,7 @@
 //                 bell was rung, the next ones need none.
 //        [answer] daemon: entry, answered = n+1, then load sleeping. Both seq_cst.
 //        [sleep]  client: sleeping = 1, then load answered. Both seq_cst.
-//                 So a client that sleeps has seen the answer, or gets a datagram.
+//                 So a client that sleeps has seen the answer, or is woken.
 //        Requests and replies are passed on by release stores of the counts, and acquire loads.
 // Cpu    Who spins for the other on the other's processor keeps it from running; so each says where it was
 //        last. A hint: they move.
@@ -55,6 +55,10 @@ namespace tensord::shm {
 inline constexpr std::uint32_t kRingEntries = 32;
 inline constexpr std::size_t kRingRequestBytes = 1024 - 8;
 inline constexpr std::size_t kRingReplyBytes = 1024;
+
+// As the daemon's processor: it is on its way to another one. A client that slept now would be woken where
+// the daemon is then, and the two were together again.
+inline constexpr std::uint32_t kMovingCpu = 0xffff'ffff;
 
 struct RingEntry {
   std::uint32_t request_bytes;
@@ -116,9 +120,12 @@ class RingClient {
   [[nodiscard]] bool answered(std::uint32_t number) const {
     return is_past(memory_->answered.load(std::memory_order_acquire), number);
   }
-  // [sleep] Asks for a datagram at the next answer. True: the answer came meanwhile, do not sleep.
+  // What sleep_word() holds while the client wants to be woken.
+  static constexpr std::uint32_t kSleeping = 1;
+  [[nodiscard]] const void* sleep_word() const { return &memory_->sleeping; }
+  // [sleep] Asks to be woken at the next answer. True: the answer came meanwhile, do not sleep.
   bool begin_sleep(std::uint32_t number) {
-    memory_->sleeping.store(1, std::memory_order_seq_cst);
+    memory_->sleeping.store(kSleeping, std::memory_order_seq_cst);
     return is_past(memory_->answered.load(std::memory_order_seq_cst), number);
   }
   void end_sleep() { memory_->sleeping.store(0, std::memory_order_relaxed); }
@@ -156,7 +163,7 @@ class RingServer {
     std::memcpy(buffer.data(), entry.request, size_bytes);
     return size_bytes;
   }
-  // [answer] Answers that request. True: its client sleeps and wants a datagram.
+  // [answer] Answers that request. True: its client sleeps, and is to be woken at sleep_word().
   // REQUIRES: reply.size() <= kRingReplyBytes.
   bool answer(std::span<const std::byte> reply) {
     RingEntry& entry = memory_->entries[answered_ % kRingEntries];
@@ -164,10 +171,12 @@ class RingServer {
     std::ranges::copy(reply, entry.reply);
     memory_->answered.store(++answered_, std::memory_order_seq_cst);
     if (memory_->sleeping.load(std::memory_order_seq_cst) == 0) return false;
-    // One datagram is enough. Who wakes from it and wants to sleep on says so again.
+    // Once is enough. Who wakes from it and wants to sleep on says so again.
     memory_->sleeping.store(0, std::memory_order_relaxed);
     return true;
   }
+
+  [[nodiscard]] const void* sleep_word() const { return &memory_->sleeping; }
 
   void watch(std::uint32_t cpu) {
     memory_->daemon_cpu.store(cpu, std::memory_order_relaxed);
