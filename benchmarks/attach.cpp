@@ -9,7 +9,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -31,6 +30,7 @@
 #include "daemon_process.hpp"
 #include "measure.hpp"
 #include "partner.hpp"
+#include "seccomp.hpp"
 #include "shm/name_hash.hpp"
 
 namespace {
@@ -224,10 +224,7 @@ void count_system_calls() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
-  const sock_fprog filter{std::size(program), program};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
-    throw std::runtime_error("no seccomp filter");
+  if (!test::install_seccomp_filter(program)) throw std::runtime_error("no seccomp filter");
 }
 
 void count_calls_of_attach(const test::DaemonProcess& daemon, const std::vector<std::string>& names) {

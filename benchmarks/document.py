@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from machine import describe, human_duration, human_ratio, human_time
-from printing import human_spread, title
+from printing import human_spread, relation, title
 
 Json = dict[str, Any]
 
@@ -60,14 +60,6 @@ def failures(results: Json) -> list[str]:
 # ---- ours, and its floors ------------------------------------------------------------------------
 
 
-def relation(way: Json) -> str:
-    if way["role"] == "floor":
-        return f"ours / this = **{human_ratio(way['ours_to_this'])}**"
-    if way["role"] == "peer":
-        return f"this / ours = **{human_ratio(1 / way['ours_to_this'])}**"
-    return ""
-
-
 def comparison_tables(comparisons: list[Json]) -> list[str]:
     lines = []
     for comparison in comparisons:
@@ -80,7 +72,9 @@ def comparison_tables(comparisons: list[Json]) -> list[str]:
         for way in comparison["ways"]:
             ns = way["ns"]
             times = f"{human_time(ns['median'])} | {human_spread(ns)}"
-            lines.append(f"| {way['role']} | {way['way']} | {times} | {relation(way)} |")
+            words, ratio = relation(way, "this")
+            says = f"{words} = **{ratio}**" if words else ""
+            lines.append(f"| {way['role']} | {way['way']} | {times} | {says} |")
     return lines
 
 

@@ -30,13 +30,13 @@ def human_spread(ns: Json) -> str:
     return f"{human_time(ns['p5'])} - {human_time(ns['p95'])}"
 
 
-def relation(way: Json) -> str:
-    """What the ratio of ours to this way says."""
+def relation(way: Json, this: str) -> tuple[str, str]:
+    """What is divided by what, `this` standing for the way, and the ratio; empty where none is of interest."""
     if way["role"] == "floor":
-        return f"ours / floor {human_ratio(way['ours_to_this']):>8}"
+        return f"ours / {this}", human_ratio(way["ours_to_this"])
     if way["role"] == "peer":
-        return f"peer / ours  {human_ratio(1 / way['ours_to_this']):>8}"
-    return ""
+        return f"{this} / ours", human_ratio(1 / way["ours_to_this"])
+    return "", ""
 
 
 def print_comparison(comparison: Json) -> None:
@@ -45,7 +45,8 @@ def print_comparison(comparison: Json) -> None:
         print(f"  {name:<36} {count:>12,}")
     for way in comparison.get("ways", []):
         time = f"{human_time(way['ns']['median']):>9}   {human_spread(way['ns']):<20}"
-        print(f"  {way['role']:<5}  {way['way']:<42} {time} {relation(way)}".rstrip(), flush=True)
+        words, ratio = relation(way, way["role"])
+        print(f"  {way['role']:<5}  {way['way']:<42} {time} {words:<13}{ratio:>8}".rstrip(), flush=True)
 
 
 def print_peer_comparison(comparison: Json, peers: Json) -> None:

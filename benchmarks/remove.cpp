@@ -14,24 +14,12 @@
 
 #include "daemon_process.hpp"
 #include "measure.hpp"
+#include "processes.hpp"
 
 namespace {
 
 using namespace tensord;
 using bench::Role;
-
-// Of the thread that decides: the first one of its process.
-std::uint64_t page_faults(pid_t pid) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/task/" + std::to_string(pid) + "/stat";
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  const std::string line = text.str();
-  const std::size_t after_name = line.rfind(')');
-  if (after_name == std::string::npos) throw std::runtime_error(path + " cannot be read");
-  std::istringstream rest(line.substr(after_name + 1));
-  const std::vector<std::string> fields{std::istream_iterator<std::string>(rest), {}};
-  return std::stoull(fields.at(7)) + std::stoull(fields.at(9));  // minflt, majflt; the name was the second
-}
 
 void measure_all() {
   const test::DaemonProcess daemon;
@@ -55,10 +43,10 @@ void measure_all() {
                   {"the same with 4 KiB", Role::kFloor, 1, remove_and_reuse("bench/4096", 4096)}});
 
   constexpr std::size_t kTimes = 1'000;
-  const std::uint64_t before = page_faults(daemon.pid());
+  const std::uint64_t before = test::page_faults_of_main_thread(daemon.pid());
   for (std::size_t i = 0; i < kTimes; ++i) large();
   bench::count("delete and reuse", {{"bytes", large_bytes}, {"times", kTimes}},
-               {{"page faults of the event loop", page_faults(daemon.pid()) - before}});
+               {{"page faults of the event loop", test::page_faults_of_main_thread(daemon.pid()) - before}});
 }
 
 }  // namespace

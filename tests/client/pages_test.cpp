@@ -2,9 +2,8 @@
 #include <sys/prctl.h>
 
 #include <cstddef>
-#include <fstream>
+#include <cstdint>
 #include <span>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,12 +13,14 @@
 #include "daemon_process.hpp"
 #include "os/pages.hpp"
 #include "page_faults.hpp"
+#include "processes.hpp"
 
 using namespace tensord;
 using tensord::test::DaemonProcess;
 using tensord::test::eventually;
 using tensord::test::kPageFaultsTell;
 using tensord::test::page_faults;
+using tensord::test::page_faults_of_main_thread;
 
 namespace {
 
@@ -28,20 +29,6 @@ constexpr std::size_t kSmallPages = kElements * sizeof(float) / 4096;
 
 long faults_of_touching(const View& view) {
   return test::faults_of_touching({view.data(), view.size_bytes()});
-}
-
-// Of the thread that runs the daemon's event loop, since it started.
-long faults_of_event_loop(const DaemonProcess& daemon) {
-  const std::string pid = std::to_string(daemon.pid());
-  std::ifstream file("/proc/" + pid + "/task/" + pid + "/stat");
-  std::string stat;
-  std::getline(file, stat);
-  std::istringstream fields(stat.substr(stat.rfind(')') + 2));
-  std::string skipped;
-  for (int field = 3; field < 10; ++field) fields >> skipped;  // proc(5): minflt is the tenth
-  long faults = -1;
-  fields >> faults;
-  return faults;
 }
 
 // While it lives, processes started here may not have huge pages.
@@ -137,12 +124,12 @@ TEST_CASE("deleting and reusing 64 MiB faults nothing in on the event loop", "[c
   store.remove("x");
   store.put<float>("x", elements);
   const std::uint64_t reserved_bytes = store.stats().reserved_bytes;
-  const long before = faults_of_event_loop(daemon);
+  const std::uint64_t before = page_faults_of_main_thread(daemon.pid());
   for (int i = 0; i < 20; ++i) {
     store.remove("x");
     store.put<float>("x", elements);
   }
   // A page or two for a list that grew; 20 times 64 MiB are 327,680.
-  if (kPageFaultsTell) CHECK(faults_of_event_loop(daemon) - before < 100);
+  if (kPageFaultsTell) CHECK(page_faults_of_main_thread(daemon.pid()) - before < 100);
   CHECK(store.stats().reserved_bytes == reserved_bytes);
 }

@@ -14,27 +14,12 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "processes.hpp"
 
 using namespace tensord;
 using namespace std::chrono_literals;
+using tensord::test::cpu_ticks;
 using tensord::test::DaemonProcess;
-
-namespace {
-
-// Clock ticks of processor time that a process has used.
-long ticks_of(pid_t pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(stat, text);
-  std::istringstream fields(text.substr(text.rfind(')') + 2));
-  std::string skipped;
-  for (int field = 3; field < 14; ++field) fields >> skipped;
-  long user = 0, system = 0;
-  fields >> user >> system;
-  return user + system;
-}
-
-}  // namespace
 
 TEST_CASE("requests reach a daemon that is awake, asleep, or just about to fall asleep", "[client][ring]") {
   const DaemonProcess daemon;
@@ -128,7 +113,7 @@ TEST_CASE("a daemon that has nothing to do uses no processor", "[client][ring]")
     store.put<std::int32_t>("r/x", std::vector<std::int32_t>{i}, {.replace = true});
   }
   std::this_thread::sleep_for(300ms);  // one sweep, at most, is still to come
-  const long before = ticks_of(daemon.pid());
+  const std::uint64_t before = cpu_ticks(daemon.pid());
   std::this_thread::sleep_for(2s);
-  CHECK(ticks_of(daemon.pid()) == before);
+  CHECK(cpu_ticks(daemon.pid()) == before);
 }

@@ -23,6 +23,7 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "hello.hpp"
 #include "os/socket.hpp"
 #include "protocol/messages.hpp"
 #include "shm/catalog.hpp"
@@ -115,10 +116,8 @@ void check_values(const Store& store, const std::string& name) {
 class RawClient {
  public:
   explicit RawClient(const DaemonProcess& daemon) : socket_(os::connect_seqpacket(daemon.socket())) {
-    Hello hello;
-    hello.header = {Hello::kType, 1};
-    hello.layout_version = shm::kLayoutVersion;
-    require(ask<HelloReply>(hello) == Errc::kOk && fds.size() == 2, "hello is not answered");
+    require(ask<HelloReply>(tensord::test::make_hello()) == Errc::kOk && fds.size() == 2,
+            "hello is not answered");
   }
 
   template <class Reply, class Request>

@@ -3,15 +3,15 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
-#include <iterator>
 #include <system_error>
+
+#include "seccomp.hpp"
 
 namespace tensord::test {
 namespace {
@@ -78,11 +78,7 @@ const SystemCalls& begin_counting_system_calls() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
   };
-  const sock_fprog program{static_cast<unsigned short>(std::size(filter)), filter};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
-    throw std::system_error(errno, std::generic_category(), "seccomp");
-  }
+  if (!install_seccomp_filter(filter)) throw std::system_error(errno, std::generic_category(), "seccomp");
   return counts;
 }
 

@@ -14,6 +14,7 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "hello.hpp"
 #include "os/memfd.hpp"
 #include "os/socket.hpp"
 #include "protocol/messages.hpp"
@@ -47,10 +48,7 @@ class Attacker {
     return message;
   }
   void say_hello() {
-    Hello hello;
-    hello.header = {Hello::kType, 1};
-    hello.layout_version = shm::kLayoutVersion;
-    send(hello);
+    send(tensord::test::make_hello());
     const auto received = receive();
     REQUIRE(received.size_bytes == sizeof(HelloReply));
   }
@@ -383,10 +381,7 @@ TEST_CASE_METHOD(Scene,
                  "[hostile]") {
   {
     const os::UniqueFd socket = os::connect_seqpacket(daemon.socket());
-    Hello hello;
-    hello.header = {Hello::kType, 1};
-    hello.layout_version = shm::kLayoutVersion;
-    os::send_message(socket.get(), bytes_of(hello));
+    os::send_message(socket.get(), bytes_of(tensord::test::make_hello()));
     std::array<std::byte, kMaxMessageBytes> buffer;
     os::Received welcome = os::receive_message(socket.get(), buffer, 2);
     REQUIRE(welcome.fds.size() == 2);

@@ -13,6 +13,7 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "hello.hpp"
 #include "os/memfd.hpp"
 #include "os/socket.hpp"
 #include "protocol/messages.hpp"
@@ -30,10 +31,7 @@ namespace {
 class RingAttacker {
  public:
   explicit RingAttacker(const DaemonProcess& daemon) : socket_(os::connect_seqpacket(daemon.socket())) {
-    Hello hello;
-    hello.header = {Hello::kType, 1};
-    hello.layout_version = shm::kLayoutVersion;
-    os::send_message(socket_.get(), bytes_of(hello));
+    os::send_message(socket_.get(), bytes_of(tensord::test::make_hello()));
     os::Received received = os::receive_message(socket_.get(), buffer_, 2);
     HelloReply reply;
     REQUIRE(received.size_bytes == sizeof reply);

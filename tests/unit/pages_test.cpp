@@ -1,7 +1,5 @@
 #include "catch.hpp"
 
-#include <sys/stat.h>
-
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -9,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "occupied_bytes.hpp"
 #include "os/memfd.hpp"
 #include "os/pages.hpp"
 #include "page_faults.hpp"
@@ -25,13 +24,6 @@ std::span<std::byte> bytes_of(const bip::mapped_region& region) {
 
 std::uintptr_t address_of(const bip::mapped_region& region) {
   return reinterpret_cast<std::uintptr_t>(region.get_address());
-}
-
-// Memory behind it, in bytes.
-std::size_t occupied_bytes(const Memfd& memfd) {
-  struct stat status {};
-  ::fstat(memfd.fd(), &status);
-  return static_cast<std::size_t>(status.st_blocks) * 512;
 }
 
 std::size_t maps() {
@@ -95,7 +87,7 @@ TEST_CASE("making pages huge keeps their bytes, and makes zeroes of holes", "[pa
   CHECK(huge_bytes <= 3 * kHugePageBytes);  // the rest is no whole one
   if (grants_huge_pages()) {
     CHECK(huge_bytes >= kHugePageBytes);
-    CHECK(occupied_bytes(memfd) >= huge_bytes);
+    CHECK(occupied_bytes(memfd.fd()) >= huge_bytes);
     // Another mapping has one page fault for each, instead of 512, or 32 with the kernel's fault-around.
     const bip::mapped_region again = map(memfd, bip::read_only);
     if (kPageFaultsTell) {
@@ -115,7 +107,7 @@ TEST_CASE("memory that cannot be written gets no huge pages, and no harm", "[pag
   const Memfd memfd = Memfd::create("test", 2 * kHugePageBytes);
   const bip::mapped_region region = map(memfd, bip::read_only);
   CHECK(make_huge(bytes_of(region)) == 0);
-  CHECK(occupied_bytes(memfd) == 0);
+  CHECK(occupied_bytes(memfd.fd()) == 0);
 }
 
 TEST_CASE("populated pages cost no page fault when they are touched", "[pages]") {

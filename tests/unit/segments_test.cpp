@@ -3,8 +3,6 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,10 +14,13 @@
 #include <thread>
 #include <vector>
 
+#include "occupied_bytes.hpp"
+#include "seccomp.hpp"
 #include "segments.hpp"
 
 using namespace tensord;
 using namespace tensord::daemon;
+using tensord::test::occupied_bytes;
 namespace asio = boost::asio;
 
 namespace {
@@ -54,12 +55,6 @@ struct Fixture {
   std::vector<Placed> placed;
 };
 
-std::uint64_t occupied_bytes(int fd) {
-  struct stat status {};
-  ::fstat(fd, &status);
-  return static_cast<std::uint64_t>(status.st_blocks) * 512;
-}
-
 // From here on the calls that make or free memory fail in this thread; threads that run already may.
 void forbid_memory_calls() {
   sock_filter rules[] = {
@@ -70,9 +65,7 @@ void forbid_memory_calls() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
   };
-  const sock_fprog program{std::size(rules), rules};
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) ::_exit(3);
+  if (!test::install_seccomp_filter(rules)) ::_exit(3);
 }
 
 }  // namespace

@@ -16,6 +16,9 @@ namespace tensord::test {
 // The time it ran, in user and in kernel mode, in ticks of sysconf(_SC_CLK_TCK).
 [[nodiscard]] std::uint64_t cpu_ticks(pid_t pid);
 
+// Those of its first thread, which in the daemon is the event loop's; minor and major ones.
+[[nodiscard]] std::uint64_t page_faults_of_main_thread(pid_t pid);
+
 // Of this process.
 [[nodiscard]] std::size_t own_maps();
 [[nodiscard]] std::size_t own_descriptors();

@@ -8,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace tensord::test {
 namespace {
@@ -24,6 +25,26 @@ std::uint64_t sleeps_of_thread(const fs::path& thread) {
   }
   throw std::runtime_error(thread.string() + "/status does not say how often the thread slept");
 }
+
+// A stat file of /proc.
+class Stat {
+ public:
+  explicit Stat(const fs::path& path) {
+    std::ifstream file(path);
+    std::string text;
+    std::getline(file, text);
+    // The second field is the program's name, which may hold anything: the others follow its bracket.
+    std::istringstream rest(text.substr(text.rfind(')') + 1));
+    fields_.assign(std::istream_iterator<std::string>(rest), {});
+    if (fields_.size() < 13) throw std::runtime_error(path.string() + " has no times: " + text);
+  }
+
+  // As proc(5) counts the fields; from the third on.
+  [[nodiscard]] std::uint64_t number(std::size_t field) const { return std::stoull(fields_.at(field - 3)); }
+
+ private:
+  std::vector<std::string> fields_;
+};
 
 }  // namespace
 
@@ -48,16 +69,13 @@ std::uint64_t sleeps_at_rest(pid_t pid) {
 }
 
 std::uint64_t cpu_ticks(pid_t pid) {
-  std::ifstream file(directory_of(pid) / "stat");
-  std::string text;
-  std::getline(file, text);
-  // The second field is the program's name, which may hold anything: the others follow its bracket.
-  std::istringstream fields(text.substr(text.rfind(')') + 1));
-  std::string skipped;
-  for (int field = 3; field < 14; ++field) fields >> skipped;
-  std::uint64_t user = 0, system = 0;
-  if (!(fields >> user >> system)) throw std::runtime_error("/proc/<pid>/stat has no times: " + text);
-  return user + system;
+  const Stat stat(directory_of(pid) / "stat");
+  return stat.number(14) + stat.number(15);
+}
+
+std::uint64_t page_faults_of_main_thread(pid_t pid) {
+  const Stat stat(directory_of(pid) / "task" / std::to_string(pid) / "stat");
+  return stat.number(10) + stat.number(12);
 }
 
 std::size_t own_maps() {
