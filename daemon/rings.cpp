@@ -27,17 +27,15 @@ constexpr nanoseconds kSoon = std::chrono::microseconds(200);
 }  // namespace
 
 void Rings::rang(std::shared_ptr<RingUser> user) {
-  const auto now = Clock::now();
-  const auto known = std::ranges::find(watched_, user, &Watched::user);
-  if (known == watched_.end()) {
+  if (std::ranges::find(watched_, user, &Watched::user) == watched_.end()) {
+    const auto now = Clock::now();
     user->watch_ring();
     const auto [found, is_new] = learnt_.try_emplace(user.get(), Learnt{kMostPatience});
+    Learnt& learnt = found->second;
     // Otherwise a put that copies for 20 us would be woken for every time, once patience is shorter than
     // that.
-    if (!is_new && !user->is_beside_daemon() && now - found->second.left < kRegret) {
-      found->second.patience = std::min(2 * found->second.patience, kMostPatience);
-    }
-    watched_.push_back({std::move(user), now});
+    if (!is_new && !user->is_beside_daemon() && now - learnt.left < kRegret) learnt.be_more_patient();
+    watched_.push_back({std::move(user), &learnt, now});
   }
   if (turning_) return;
   turning_ = true;
@@ -67,39 +65,42 @@ bool Rings::serve_all() {
     served = true;
     if (i >= watched_.size()) break;
     Watched& watched = watched_[i];
-    const auto now = Clock::now();
-    // The request that rang the bell tells nothing; those after it came in time.
-    nanoseconds& patience = learnt_.at(watched.user.get()).patience;
-    if (watched.served_before) patience = std::min(2 * patience, kMostPatience);
-    watched.served_before = true;
-    if (is_time_to_move(watched, now)) {
-      watched.user->say_moving();
-      os::leave_cpu(os::this_cpu());
-      watched.user->watch_ring();  // from there
-      patience = kMostPatience;
-    }
     watched.last_request = Clock::now();
+    // The request that rang the bell tells nothing; those after it came in time.
+    if (watched.served_before) watched.learnt->be_more_patient();
+    watched.served_before = true;
+    if (is_time_to_move(watched)) move_away_from(watched);
   }
   return served;
 }
 
-bool Rings::is_time_to_move(const Watched& served, Clock::time_point now) {
-  const bool soon = now - last_beside_ < kSoon;
+bool Rings::is_time_to_move(const Watched& served) {
+  const bool soon = served.last_request - last_beside_ < kSoon;
   if (!served.user->is_beside_daemon()) {
     requests_beside_ = 0;
     return false;
   }
-  last_beside_ = now;
+  last_beside_ = served.last_request;
   requests_beside_ = soon ? requests_beside_ + 1 : 1;
   if (requests_beside_ < kRequestsBeforeMove) return false;
   requests_beside_ = 0;
   return true;
 }
 
+void Rings::move_away_from(Watched& watched) {
+  watched.user->say_moving();
+  os::leave_cpu(os::this_cpu());
+  watched.user->watch_ring();  // from there
+  watched.learnt->patience = kMostPatience;
+  watched.last_request = Clock::now();
+}
+
+void Rings::Learnt::be_more_patient() { patience = std::min(2 * patience, kMostPatience); }
+
 void Rings::leave_the_quiet_ones() {
   const auto now = Clock::now();
   std::erase_if(watched_, [&](Watched& watched) {
-    auto& [patience, left] = learnt_.at(watched.user.get());
+    auto& [patience, left] = *watched.learnt;
     // Its client cannot post before it gets this processor.
     const bool in_its_way = watched.user->is_beside_daemon();
     if (!in_its_way && now - watched.last_request < patience) return false;

@@ -4,7 +4,9 @@
 // awake for up to about as long as a wake-up takes, in the hope of another; then it leaves the ring, and its
 // client must ring the bell again. How long is learnt for each client: who comes back in time is waited for
 // longer, and so is who rings just after it left; who does not, less. An idle daemon watches no ring and
-// sleeps in the kernel. Threads  one, that of the io_context, whose other handlers get their turn in between.
+// sleeps in the kernel.
+//
+// Threads  one, that of the io_context, whose other handlers get their turn in between.
 #pragma once
 
 #include <chrono>
@@ -47,15 +49,19 @@ class Rings {
   struct Learnt {
     std::chrono::nanoseconds patience;
     Clock::time_point left{};  // when its ring was last left
+
+    void be_more_patient();
   };
   struct Watched {
     std::shared_ptr<RingUser> user;
+    Learnt* learnt;  // of it, in learnt_
     Clock::time_point last_request;
     bool served_before = false;  // since the bell rang
   };
   void turn();
   [[nodiscard]] bool serve_all();
-  [[nodiscard]] bool is_time_to_move(const Watched& served, Clock::time_point now);
+  [[nodiscard]] bool is_time_to_move(const Watched& served);
+  void move_away_from(Watched& watched);  // to another processor than its client's
   void leave_the_quiet_ones();
 
   boost::asio::io_context& loop_;

@@ -149,8 +149,10 @@ bool Session::serve_ring() {
   try {
     Next next = Next::kGoOn;
     for (; next == Next::kGoOn && ring_use_ == RingUse::kOpen && handled < kMessagesPerTurn; ++handled) {
-      if (ring_.look() == shm::RingServer::Look::kNothing) break;
-      next = serve_one_of_ring();
+      const shm::RingServer::Look look = ring_.look();
+      if (look == shm::RingServer::Look::kNothing) break;
+      next = look == shm::RingServer::Look::kRequest ? serve_one_of_ring()
+                                                     : refuse("it posts more than its ring holds");
     }
     if (next == Next::kEnd) shut();
   } catch (const std::exception& error) {
@@ -167,7 +169,6 @@ bool Session::leave_ring() {
 }
 
 Session::Next Session::serve_one_of_ring() {
-  if (ring_.look() == shm::RingServer::Look::kBroken) return refuse("it posts more than its ring holds");
   const auto request = std::span<const std::byte>(ring_request_).first(ring_.copy_request(ring_request_));
   const auto outcome = dispatcher_.handle_now(*client_, request, ring_answer_);
   if (outcome) return answer_by_ring(*outcome);

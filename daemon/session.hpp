@@ -2,8 +2,10 @@
 //
 // It takes requests from both, has the Dispatcher answer them, and sends the reply where the request came
 // from. It ends when the client hangs up, breaks the form (logged once), does not read its replies, or does
-// not say Hello in time. However it ends, the Service hears farewell exactly once. Threads  one, that of the
-// io_context. Lives as long as its coroutines run.
+// not say Hello in time. However it ends, the Service hears farewell exactly once. It lives as long as its
+// coroutines run.
+//
+// Threads  one, that of the io_context.
 #pragma once
 
 #include <array>
@@ -45,7 +47,7 @@ class Session : public RingUser, public std::enable_shared_from_this<Session> {
   Next hello(std::span<const std::byte> message);
   void end_unless_greeted_in_time();
 
-  Next serve_one_of_ring();
+  Next serve_one_of_ring();  // REQUIRES: there is one
   Next answer_by_ring(const Dispatcher::Outcome& outcome);
   // The request, which lies in ring_request_, waits for memory; then for whatever came behind it.
   boost::asio::awaitable<void> answer_later(std::span<const std::byte> request);

@@ -2,8 +2,9 @@
 //
 // The work comes in slices, and each takes the next one: the caller from the first moment on, a worker as
 // soon as it is awake. So a machine whose other processors are busy loses nothing but a wake-up, and a caller
-// never waits for a worker that has not begun. Owns     its threads, started when there is work for the first
-// time; named "tensord-copy", all signals
+// never waits for a worker that has not begun.
+//
+// Owns     its threads, started when there is work for the first time; named "tensord-copy", all signals
 //          blocked. That of the process is never destroyed: its threads sleep when the process ends.
 // Threads  any may share; one at a time gets help, the others do their work alone.
 // Forks    a child has none of the threads, so it begins with a new object.

@@ -10,7 +10,9 @@
 // Huge pages cost a five-hundredth of a fault each, so they count as mapped once they were touched.
 //
 // What it knows may be too little, because others write through the mapping (Builder::mutable_data): a copy
-// is then slower, never wrong. Threads  any; two that write different bytes of one page may both say so.
+// is then slower, never wrong.
+//
+// Threads  any; two that write different bytes of one page may both say so.
 #pragma once
 
 #include <atomic>

@@ -42,23 +42,6 @@ constexpr std::chrono::milliseconds kLookAroundInterval{50};
 
 }  // namespace
 
-// Whoever posts to the ring, or takes from it. Held by requests for as long as they last, and by hints for a
-// moment.
-class Requests::Use {
- public:
-  enum Adopt { kAdopt };
-  explicit Use(std::atomic<bool>& in_use) : in_use_(in_use) {
-    while (in_use_.exchange(true, std::memory_order_acquire)) os::relax();
-  }
-  Use(std::atomic<bool>& in_use, Adopt) : in_use_(in_use) {}
-  Use(const Use&) = delete;
-  Use& operator=(const Use&) = delete;
-  ~Use() { in_use_.store(false, std::memory_order_release); }
-
- private:
-  std::atomic<bool>& in_use_;
-};
-
 Requests::Requests(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters)
     : socket_(std::move(socket)), path_(std::move(path)), counters_(std::move(counters)) {}
 
@@ -85,13 +68,10 @@ void Requests::await_hang_up(std::chrono::milliseconds timeout) {
 // made, by another thread or, in an interrupt check, by this very one.
 void Requests::hint(std::span<std::byte> message) noexcept {
   try {
-    if (ring_ && !in_use_.exchange(true, std::memory_order_acquire)) {
-      const Use use(in_use_, Use::kAdopt);
-      if (ring_->room() != 0 && ring_->posted() - taken_ < shm::kRingEntries) {
-        number(message);
-        post(message, /*block=*/false);
-        return;
-      }
+    if (const std::unique_lock use(use_, std::try_to_lock); use && has_room()) {
+      number(message);
+      post(message, /*block=*/false);
+      return;
     }
     os::send_message(socket_.get(), message, {}, /*block=*/false);
   } catch (...) {
@@ -115,7 +95,7 @@ Requests::Road Requests::road_for(std::size_t request_bytes, std::size_t reply_b
 void Requests::transact(std::span<std::byte> request, std::span<std::byte> reply,
                         std::vector<os::UniqueFd>* fds) {
   const auto turn = await_turn();
-  const Use use(in_use_);
+  const std::lock_guard use(use_);
   if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
   counters_->requests.fetch_add(1, std::memory_order_relaxed);
   settle_what_was_given_up();
@@ -136,7 +116,7 @@ void Requests::transact_many(std::size_t count, std::size_t request_bytes,
                              std::span<std::byte> reply, const std::function<void(std::size_t)>& take_one) {
   if (count == 0) return;
   const auto turn = await_turn();
-  const Use use(in_use_);
+  const std::lock_guard use(use_);
   if (!lost_because_.empty()) throw ConnectionLostError(lost_because_);
   counters_->requests.fetch_add(1, std::memory_order_relaxed);
   settle_what_was_given_up();
@@ -168,7 +148,9 @@ void Requests::transact_many(std::size_t count, std::size_t request_bytes,
 std::uint32_t Requests::send(std::span<std::byte> request, Road road) {
   const std::uint32_t id = number(request);
   if (road == Road::kRing) {
-    make_room();
+    // Full only of hints, and of requests that were given up: a row of ours never has more under way than
+    // fit.
+    while (!has_room()) settle_next();
     post(request, /*block=*/true);
   } else if (!os::send_message(socket_.get(), request)) {
     lost("it hung up");
@@ -210,7 +192,7 @@ void Requests::settle(std::span<const std::byte> reply) {
   abort.header = {protocol::Abort::kType, 0};  // an id that no caller waits for
   abort.slot = created.slot;
   abort.word = created.word;
-  if (ring_ && ring_->room() != 0 && ring_->posted() - taken_ < shm::kRingEntries) {
+  if (has_room()) {
     post(protocol::bytes_of(abort), /*block=*/true);
   } else {
     os::send_message(socket_.get(), protocol::bytes_of(abort));
@@ -219,10 +201,7 @@ void Requests::settle(std::span<const std::byte> reply) {
 
 // So that nothing of them is left once the request that comes now is answered.
 void Requests::settle_what_was_given_up() {
-  while (given_up_ && taken_ != ring_->posted()) {
-    await_answer(taken_);
-    settle(ring_->reply(taken_++));
-  }
+  while (given_up_ && taken_ != ring_->posted()) settle_next();
   given_up_ = false;
 }
 
@@ -256,20 +235,22 @@ std::size_t Requests::take_from_socket(std::uint32_t id, std::span<std::byte> bu
       fds = std::move(message.fds);
       return message.size_bytes;
     }
-    // The late reply to a request that was given up, or a wake-up that came too late.
+    // The late reply to a request that was given up.
     settle(buffer.first(message.size_bytes));
   }
 }
 
 // ---- the ring ---------------------------------------------------------------------------------
 
-void Requests::make_room() {
-  // Full only of hints, and of requests that were given up: a row of ours never has more under way than fit.
-  while (ring_->room() == 0 || ring_->posted() - taken_ >= shm::kRingEntries) {
-    await_answer(taken_);
-    settle(ring_->reply(taken_++));
-  }
+// An entry is free again once its reply was taken.
+bool Requests::has_room() const { return ring_ && ring_->posted() - taken_ < shm::kRingEntries; }
+
+std::span<const std::byte> Requests::next_reply() {
+  await_answer(taken_);
+  return ring_->reply(taken_++);
 }
+
+void Requests::settle_next() { settle(next_reply()); }
 
 void Requests::post(std::span<const std::byte> request, bool block) {
   ring_->post(request, os::this_cpu());
@@ -288,8 +269,7 @@ void Requests::post(std::span<const std::byte> request, bool block) {
 
 std::size_t Requests::take_from_ring(std::uint32_t id, std::span<std::byte> buffer) {
   for (;;) {
-    await_answer(taken_);
-    const std::span<const std::byte> reply = ring_->reply(taken_++);
+    const std::span<const std::byte> reply = next_reply();
     if (reply.size() < sizeof(protocol::ReplyHeader)) lost("it posted a reply of the wrong size");
     std::memcpy(buffer.data(), reply.data(), reply.size());
     protocol::ReplyHeader header;

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "client/counters.hpp"
+#include "os/cpu.hpp"
 #include "os/unique_fd.hpp"
 #include "result.hpp"
 #include "shm/ring.hpp"
@@ -61,7 +62,6 @@ class Requests {
   // Waits for the requests of other threads. May throw, as check_interrupt().
   [[nodiscard]] std::unique_lock<std::timed_mutex> await_turn();
   enum class Road { kSocket, kRing };
-  class Use;
   [[nodiscard]] Road road_for(std::size_t request_bytes, std::size_t reply_bytes) const;
 
   std::uint32_t send(std::span<std::byte> request, Road road);  // returns its id
@@ -73,7 +73,10 @@ class Requests {
   std::size_t take_from_socket(std::uint32_t id, std::span<std::byte> buffer, std::vector<os::UniqueFd>& fds);
   std::size_t take_from_ring(std::uint32_t id, std::span<std::byte> buffer);
   std::uint32_t number(std::span<std::byte> request);  // gives it the next id, and returns that
-  void make_room();
+  [[nodiscard]] bool has_room() const;                 // in the ring, if there is one
+  // Waits for the oldest reply in the ring that was not taken, and takes it.
+  std::span<const std::byte> next_reply();
+  void settle_next();
   void post(std::span<const std::byte> request, bool block);
   void await_answer(std::uint32_t number);
   [[nodiscard]] bool spin_for(std::uint32_t number);
@@ -91,8 +94,21 @@ class Requests {
   const std::shared_ptr<Counters> counters_;
 
   std::timed_mutex mutex_;  // one request at a time
-  std::atomic<bool> in_use_{false};
-  std::uint32_t last_id_ = 0;  // from here on for who has a Use
+  // Held by whoever posts to the ring, or takes from it: by requests for as long as they last, by hints for a
+  // moment. Never slept for.
+  class SpinLock {
+   public:
+    void lock() {
+      while (!try_lock()) os::relax();
+    }
+    bool try_lock() { return !held_.exchange(true, std::memory_order_acquire); }
+    void unlock() { held_.store(false, std::memory_order_release); }
+
+   private:
+    std::atomic<bool> held_{false};
+  };
+  SpinLock use_;
+  std::uint32_t last_id_ = 0;  // from here on for who holds it
   std::string lost_because_;   // not empty: no request can succeed any more
   std::optional<shm::RingClient> ring_;
   std::uint32_t taken_ = 0;  // replies taken from the ring

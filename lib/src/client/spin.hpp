@@ -1,7 +1,9 @@
 // Spin: looking at memory for a short while before one goes to sleep.
 //
 // To be woken costs 28 to 45 us, to see a word change some 60 ns (limits.md). Who spins for about as long as
-// a wake-up takes loses at most as much again by it, whatever comes. Threads  any.
+// a wake-up takes loses at most as much again by it, whatever comes.
+//
+// Threads  any.
 #pragma once
 
 #include <chrono>
