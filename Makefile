@@ -87,8 +87,7 @@ bench: bench-build
 
 bench-ours: bench-build
 	$(say) 'benchmarks: tensord and its floors'
-	@python benchmarks/run --build build/bench --results build/bench/ours.json \
-	  --only attach,small_put,put,build,remove,handoff,hold,connect,reclaim,connections,python_attach,python_torch,python_clone,python_first_touch
+	@python benchmarks/run --build build/bench --results build/bench/ours.json --only ours
 
 bench-peers: bench-build
 	$(say) 'benchmarks: tensord and its peers, each of them in an environment of its own: build/peers'
