@@ -100,6 +100,13 @@ std::optional<Outcome> Dispatcher::handle_now(ClientId client, std::span<const s
       answer.set(header, Result(protocol::NudgeReply{}));
       return Outcome{Outcome::kSilent};
     }
+    case MessageType::kAwait: {
+      const auto request = parse<protocol::Await>(message);
+      if (!request) return wrong_size(header, message);
+      service_.await(client, *request);
+      answer.set(header, Result(protocol::AwaitReply{}));
+      return Outcome{Outcome::kSilent};
+    }
     case MessageType::kHello: return broken("it says hello twice");
     default:
       return broken("it sends a message of the unknown type " +

@@ -385,6 +385,16 @@ std::uint64_t Registry::word(SlotIndex slot) const {
   return SlotWord::of(generations_[slot], tensors_[slot]->state).bits;
 }
 
+const Room* Registry::live_room(ClientId id, const Draft& named) const {
+  if (named.slot >= tensors_.size() || tensors_[named.slot] == nullptr) return nullptr;
+  const Tensor& tensor = *tensors_[named.slot];
+  const bool is_that_one = SlotWord{named.word}.generation() == generations_[named.slot];
+  const bool is_visible = tensor.state == SlotState::kPublished || tensor.state == SlotState::kDying;
+  if (!is_that_one || !is_visible || tensor.kind != Kind::kLive) return nullptr;
+  return namespaces_.check(tensor.namespace_id, clients_.at(id).who, Right::kRead) ? tensor.room.get()
+                                                                                   : nullptr;
+}
+
 Result<SlotIndex> Registry::find(std::string_view name, IfNone if_none) {
   const auto found = by_name_.find(name);
   if (found == by_name_.end()) {

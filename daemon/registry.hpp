@@ -133,6 +133,9 @@ class Registry {
   // ---- looking ----
   [[nodiscard]] const Tensor& tensor(SlotIndex slot) const { return *tensors_[slot]; }
   [[nodiscard]] std::uint64_t word(SlotIndex slot) const;
+  // Where the live tensor lies that has, or had, this word, and that others can see; null if there is none
+  // that this client may read (any values are allowed).
+  [[nodiscard]] const Room* live_room(ClientId client, const Draft& tensor) const;
   [[nodiscard]] std::size_t drafts_of(ClientId client) const { return clients_.at(client).building.size(); }
   // Calls visit(name) for names that begin with prefix and sort after `after`, until it returns false.
   void visit_names(std::string_view prefix, std::string_view after,

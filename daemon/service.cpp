@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <span>
 #include <string>
 #include <system_error>
 
@@ -15,6 +17,7 @@
 #include "human.hpp"
 #include "log.hpp"
 #include "os/pages.hpp"
+#include "shm/live_header.hpp"
 #include "shm/slot.hpp"
 
 namespace tensord::daemon {
@@ -304,6 +307,16 @@ Result<Done> Service::grant_segment(ClientId client, SegmentId segment, protocol
 }
 
 void Service::nudge(const protocol::Nudge& request) { registry_.nudge(request.slot); }
+
+void Service::await(ClientId client, const protocol::Await& request) {
+  const Room* const room = registry_.live_room(client, {request.slot, request.word});
+  if (room == nullptr) return;
+  // Written through the descriptor: the daemon maps no tensor.
+  constexpr std::uint32_t kAwaited = 1;
+  segments_.find(room->extent.segment)
+      ->write(room->offset_bytes - shm::kLivePrefixBytes + offsetof(shm::LiveHeader, awaited),
+              std::as_bytes(std::span(&kAwaited, 1)));
+}
 
 void Service::sweep_while_needed() {
   if (sweeping_ || !registry_.anything_dying()) return;

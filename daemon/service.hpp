@@ -64,6 +64,7 @@ class Service {
   protocol::AskAboutReply ask_about(const protocol::AskAbout& request) const;
   Result<protocol::ShutdownReply> shutdown(ClientId client);
   void nudge(const protocol::Nudge& request);
+  void await(ClientId client, const protocol::Await& request);
 
  private:
   struct Connected {

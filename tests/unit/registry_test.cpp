@@ -445,6 +445,40 @@ TEST_CASE("live tensors of one room have one header", "[registry][room]") {
   CHECK(fixture.reader.slot(second).live_header_offset == header);
 }
 
+TEST_CASE("a live tensor is awaited by those who may read it, as long as it has its slot", "[registry]") {
+  Fixture fixture;
+  const auto alice = fixture.join(kAlice);
+  const auto bob = fixture.join(kBob);
+  NewTensor wanted = Fixture::wanted("a/live");
+  wanted.kind = Kind::kLive;
+  const SlotIndex slot = fixture.begin(alice->id, wanted).value();
+  const Draft draft{slot, fixture.registry.word(slot)};
+  const auto room = [&](ClientId client, const Draft& tensor) {
+    return fixture.registry.live_room(client, tensor);
+  };
+  CHECK(room(alice->id, draft) == nullptr);  // nobody sees it yet
+  REQUIRE(fixture.registry.publish(alice->id, slot, draft.word));
+  REQUIRE(room(alice->id, draft) != nullptr);
+  CHECK(room(alice->id, draft)->offset_bytes == fixture.reader.slot(slot).offset);
+  CHECK(room(alice->id, {slot, fixture.registry.word(slot)}) != nullptr);
+  CHECK(room(bob->id, draft) == nullptr);
+  CHECK(room(alice->id, {slot, draft.word + 256}) == nullptr);
+  CHECK(room(alice->id, {slot + 1, draft.word}) == nullptr);
+  CHECK(room(alice->id, {0xffff'ffff, draft.word}) == nullptr);
+
+  REQUIRE(fixture.registry.grant(alice->id, kSegment, Right::kRead));
+  alice->ledger.pin(slot);
+  REQUIRE(fixture.registry.remove(alice->id, "a/live"));
+  CHECK(room(alice->id, draft) != nullptr);  // held, and may still be written
+  alice->ledger.unpin(slot);
+  fixture.registry.nudge(slot);
+  CHECK(room(alice->id, draft) == nullptr);
+  const SlotIndex next = fixture.publish(alice->id, Fixture::wanted("a/sealed"));
+  CHECK(next == slot);
+  CHECK(room(alice->id, draft) == nullptr);
+  CHECK(room(alice->id, {next, fixture.registry.word(next)}) == nullptr);
+}
+
 TEST_CASE("nobody joins a room that is not his own, not open, or too small", "[registry][room]") {
   Fixture fixture;
   const auto alice = fixture.join(kAlice);

@@ -27,7 +27,8 @@ namespace tensord {
 
 namespace client {
 class Connection;
-}
+struct LiveTensor;
+}  // namespace client
 namespace shm {
 struct Slot;
 struct Layout;
@@ -58,32 +59,7 @@ inline constexpr std::chrono::nanoseconds kReadTimeout = std::chrono::seconds(30
 
 class View;
 
-// Writing: the time in which a live tensor is being changed. Readers who want whole versions
-// (View::clone_to, View::wait) wait until it ends; one writer at a time.
-//
-//   {
-//     tensord::Writing writing = weights.writing();
-//     update(weights.as_mutable<float>());
-//   }  // a new version, whole; whoever waits for it wakes
-//
-// Ends     with end() or destruction. When it is destroyed by an exception, or give_up() is called, the
-//          tensor is torn: readers get TornWriteError until somebody writes it with `repair`.
-// Crash    A process that dies in between leaves the tensor torn, too.
-class Writing {
- public:
-  Writing(Writing&& other) noexcept;
-  Writing& operator=(Writing&&) = delete;
-  ~Writing();
-  void end() noexcept;
-  void give_up() noexcept;
-
- private:
-  friend class View;
-  Writing(std::unique_ptr<View> view, std::uint64_t held) noexcept;
-  std::unique_ptr<View> view_;  // keeps the tensor; null once it ended
-  std::uint64_t held_ = 0;
-  int exceptions_ = 0;  // in flight when it began
-};
+class Writing;
 
 class View {
  public:
@@ -200,6 +176,7 @@ class View {
   // Maps the pages of this view into this process now.
   void populate() const;
   [[nodiscard]] shm::LiveHeader& live_header() const;
+  [[nodiscard]] client::LiveTensor live_tensor() const;
 
   std::shared_ptr<client::Connection> connection_;
   const shm::Slot* slot_ = nullptr;
@@ -211,5 +188,32 @@ class View {
   bool owns_layout_ = false;
 };
 static_assert(sizeof(View) <= 64, "100,000 held views are meant to be cheap");
+
+// Writing: the time in which a live tensor is being changed. Readers who want whole versions
+// (View::clone_to, View::wait) wait until it ends; one writer at a time.
+//
+//   {
+//     tensord::Writing writing = weights.writing();
+//     update(weights.as_mutable<float>());
+//   }  // a new version, whole; whoever waits for it wakes
+//
+// Ends     with end() or destruction. When it is destroyed by an exception, or give_up() is called, the
+//          tensor is torn: readers get TornWriteError until somebody writes it with `repair`.
+// Crash    A process that dies in between leaves the tensor torn, too.
+class Writing {
+ public:
+  Writing(Writing&& other) noexcept;
+  Writing& operator=(Writing&&) = delete;
+  ~Writing();
+  void end() noexcept;
+  void give_up() noexcept;
+
+ private:
+  friend class View;
+  Writing(View view, std::uint64_t held) noexcept;
+  View view_;  // keeps the tensor; empty once it ended
+  std::uint64_t held_ = 0;
+  int exceptions_ = 0;  // in flight when it began
+};
 
 }  // namespace tensord

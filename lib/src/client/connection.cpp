@@ -349,25 +349,37 @@ void Connection::abort_many(std::span<const Draft> drafts) noexcept {
   }
 }
 
+// Views from before a fork ask, on both sides of it: on one socket they would take each other's replies.
+std::shared_ptr<Connection> Connection::open_own() {
+  const auto no_forks = hold_off_forks();
+  auto own = open(dial(requests_.path()), requests_.path(), counters_);
+  if (own->store_id() == store_id()) return own;
+  throw ConnectionLostError("the daemon at " + requests_.path() + " was replaced by one with another store");
+}
+
 Connection::Peer Connection::ask_about(std::uint32_t connection) {
-  if (frozen()) {
-    // Views from before a fork ask here, on both sides of it: on one socket they would take each other's
-    // replies.
-    const auto own = [&] {
-      const auto no_forks = hold_off_forks();
-      return open(dial(requests_.path()), requests_.path(), counters_);
-    }();
-    if (own->store_id() != store_id()) {
-      throw ConnectionLostError("the daemon at " + requests_.path() +
-                                " was replaced by one with another store");
-    }
-    return own->ask_about(connection);
-  }
+  if (frozen()) return open_own()->ask_about(connection);
   protocol::AskAbout request;
   request.header.type = protocol::AskAbout::kType;
   request.connection = connection;
   const auto reply = call<protocol::AskAboutReply>(request);
   return {reply.connected != 0, reply.pid};
+}
+
+void Connection::say_awaited(std::uint32_t slot) noexcept {
+  protocol::Await await;
+  await.header.type = protocol::Await::kType;
+  await.slot = slot;
+  await.word = catalog_.slot(slot).load_word().bits;
+  try {
+    if (frozen()) {
+      open_own()->call<protocol::AwaitReply>(await);
+    } else {
+      requests_.hint(std::as_writable_bytes(std::span(&await, 1)));
+    }
+  } catch (...) {
+    // Who sleeps unheard looks around more often.
+  }
 }
 
 const std::atomic<std::uint32_t>& Connection::name_event(std::string_view name) const {

@@ -134,6 +134,9 @@ class Connection {
 
   // For who waits for a name: the word that grows when it is published (shm/catalog.hpp, [event]).
   [[nodiscard]] const std::atomic<std::uint32_t>& name_event(std::string_view name) const;
+  // For who is to sleep on a live tensor that it can only read: has its writers wake sleepers from soon on
+  // (shm/live_header.hpp, [wake]), unless the daemon does not hear it. REQUIRES: a pin on the slot.
+  void say_awaited(std::uint32_t slot) noexcept;
   // Whether the daemon has ended this connection; without asking it anything.
   [[nodiscard]] bool hung_up() const noexcept { return requests_.hung_up(); }
 
@@ -143,6 +146,8 @@ class Connection {
  private:
   Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters);
   void say_hello();
+  // Another connection to the same store, for who must not use this one's socket after a fork.
+  std::shared_ptr<Connection> open_own();
 
   // Pins the slot and returns where its bytes are, if it is a published tensor of this name in a
   // segment that was granted to us. Otherwise null, and nothing is pinned.

@@ -2,6 +2,11 @@
 // bounded while somebody writes, because a writer can die without a word; then the daemon is asked
 // whether the writer's connection still exists. It is the only one who knows, and it is not guessed from
 // a pid or a clock.
+//
+// Before the first sleep on a tensor somebody says so in its header (shm/live_header.hpp, [wake]), or no
+// writer would wake him: he himself if he can write there, else the daemon. The daemon is told, and not
+// waited for. The word that it sets is in plain sight, so a sleep is short as long as it is not set: the
+// daemon may be stopped, or gone, or deaf to a connection from before a fork.
 #include "client/live.hpp"
 
 #include <algorithm>
@@ -29,6 +34,10 @@ constexpr std::chrono::milliseconds kWriterCheckInterval{20};
 // Nothing can die while a tensor is whole, so this only bounds how long somebody sleeps who is to give up:
 // a signal may come just before the sleep, and then it interrupts nothing.
 constexpr std::chrono::milliseconds kQuietInterval{200};
+// How long one sleeps whom no writer would wake.
+constexpr std::chrono::milliseconds kUnheardInterval{10};
+// How long the daemon may take to hear of a sleeper, woken for it.
+constexpr std::chrono::microseconds kHearing{200};
 
 std::string describe_writer(const LiveTensor& tensor, std::uint32_t writer) {
   const auto peer = tensor.connection.ask_about(writer);
@@ -60,22 +69,37 @@ bool is_torn(const LiveTensor& tensor, LiveWord word) {
 }
 
 [[noreturn]] void throw_torn(const LiveTensor& tensor) {
-  throw TornWriteError("the live tensor " + quoted(tensor.name) +
+  throw TornWriteError("the live tensor " + tensor.name() +
                        " is half written, its writer died or gave up in the middle: write it whole with "
                        "writing(repair=True), or replace it");
 }
 
+// Has writers wake who sleeps on the tensor from now on, if that can be had.
+void ask_for_wakes(const LiveTensor& tensor) {
+  if (tensor.header.is_awaited()) return;
+  if (tensor.writable != nullptr) return tensor.writable->set_awaited();
+  tensor.connection.say_awaited(tensor.slot);
+}
+
 // Until the word is another than `seen`, or it is time to look around.
 void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
-  if (spin([&] { return tensor.header.load() != seen; })) return;
-  const std::chrono::nanoseconds limit = seen.whole() ? std::chrono::nanoseconds(kQuietInterval)
-                                                      : std::chrono::nanoseconds(kWriterCheckInterval);
+  const auto changed = [&] { return tensor.header.load() != seen; };
+  if (spin(changed)) return;
+  ask_for_wakes(tensor);
+  // Looks at the word before it looks whether that is awaited: [calm].
+  static_cast<void>(spin([&] { return changed() || tensor.header.is_awaited(); }, kHearing));
+  if (changed()) return;
+  const std::chrono::nanoseconds limit = !tensor.header.is_awaited() ? kUnheardInterval
+                                         : seen.whole()              ? kQuietInterval
+                                                                     : kWriterCheckInterval;
   const os::FutexWait outcome = os::futex_wait(tensor.header.futex(), seen.sequence, deadline.left(limit));
   if (outcome != os::FutexWait::kLookAgain) check_interrupt();
   if (outcome == os::FutexWait::kTimedOut && is_torn(tensor, seen)) throw_torn(tensor);
 }
 
 }  // namespace
+
+std::string LiveTensor::name() const { return quoted(connection.name_of(slot)); }
 
 Deadline::Deadline(std::chrono::nanoseconds timeout) {
   const auto now = std::chrono::steady_clock::now();
@@ -97,7 +121,7 @@ LiveWord await_whole(const LiveTensor& tensor, const Deadline& deadline) {
     if (word.writer == shm::kTornWriter) throw_torn(tensor);
     if (deadline.passed()) {
       if (is_torn(tensor, word)) throw_torn(tensor);
-      throw TimeoutError("the live tensor " + quoted(tensor.name) + " is still being written by " +
+      throw TimeoutError("the live tensor " + tensor.name() + " is still being written by " +
                          describe_writer(tensor, word.writer));
     }
     pause(tensor, word, deadline);
@@ -112,8 +136,7 @@ std::uint64_t copy_whole(const LiveTensor& tensor, const std::function<void()>& 
     copy();
     if (tensor.header.still(word)) return version;
     if (deadline.passed()) {
-      throw TimeoutError("the live tensor " + quoted(tensor.name) +
-                         " changes faster than it can be copied, by " +
+      throw TimeoutError("the live tensor " + tensor.name() + " changes faster than it can be copied, by " +
                          describe_writer(tensor, tensor.header.last_writer.load(std::memory_order_relaxed)) +
                          "; wait for a version, or slow its writer down");
     }
@@ -127,14 +150,15 @@ std::uint64_t await_version(const LiveTensor& tensor, std::uint64_t after, const
     if (!tensor.header.still(word)) continue;
     if (version != after) return version;
     if (deadline.passed()) {
-      throw TimeoutError("nobody has written the live tensor " + quoted(tensor.name) + " since version " +
+      throw TimeoutError("nobody has written the live tensor " + tensor.name() + " since version " +
                          std::to_string(after) + ": " + describe_silence(tensor));
     }
     pause(tensor, word, deadline);
   }
 }
 
-LiveWord begin_writing(const LiveTensor& tensor, LiveHeader& header, bool repair, const Deadline& deadline) {
+LiveWord begin_writing(const LiveTensor& tensor, bool repair, const Deadline& deadline) {
+  LiveHeader& header = *tensor.writable;
   const std::uint32_t self = tensor.connection.number();
   for (;;) {
     const LiveWord word = header.load();
@@ -151,8 +175,10 @@ LiveWord begin_writing(const LiveTensor& tensor, LiveHeader& header, bool repair
 
 void end_writing(LiveHeader& header, LiveWord held) noexcept {
   os::crash_point("writing.ending");
+  const bool wakes_once_more = header.calm_down();
   header.end(held);
-  os::futex_wake_all(header.futex());
+  if (!wakes_once_more && !header.is_awaited()) return;
+  header.count_wake(os::futex_wake_all(header.futex()));
 }
 
 void give_up_writing(LiveHeader& header, LiveWord held) noexcept {

@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <string_view>
+#include <string>
 
 #include "shm/live_header.hpp"
 
@@ -18,7 +18,10 @@ class Connection;
 struct LiveTensor {
   Connection& connection;
   const shm::LiveHeader& header;
-  std::string_view name;  // for messages
+  shm::LiveHeader* writable;  // the same, mapped for writing; null if it is not
+  std::uint32_t slot;
+
+  [[nodiscard]] std::string name() const;  // quoted, for messages
 };
 
 // When a call gives up. kForever never comes.
@@ -43,10 +46,9 @@ std::uint64_t copy_whole(const LiveTensor& tensor, const std::function<void()>& 
 // Waits until the version is another than `after`, and whole. Returns it. Throws as await_whole().
 std::uint64_t await_version(const LiveTensor& tensor, std::uint64_t after, const Deadline& deadline);
 
-// Takes the tensor for writing; `header` is its writable mapping. Returns the word that is held.
+// Takes the tensor for writing. Returns the word that is held. REQUIRES: tensor.writable.
 // A torn tensor is taken only with `repair`. Throws TornWriteError, TimeoutError.
-shm::LiveWord begin_writing(const LiveTensor& tensor, shm::LiveHeader& header, bool repair,
-                            const Deadline& deadline);
+shm::LiveWord begin_writing(const LiveTensor& tensor, bool repair, const Deadline& deadline);
 void end_writing(shm::LiveHeader& header, shm::LiveWord held) noexcept;
 void give_up_writing(shm::LiveHeader& header, shm::LiveWord held) noexcept;
 

@@ -114,8 +114,7 @@ std::uint64_t View::copy_out(std::span<std::byte> destination,
   };
   std::uint64_t version = 0;
   if (kind() == Kind::kLive) {
-    const client::LiveTensor tensor{*connection_, live_header(), name()};
-    version = client::copy_whole(tensor, copy, client::Deadline(timeout));
+    version = client::copy_whole(live_tensor(), copy, client::Deadline(timeout));
   } else {
     copy();
   }

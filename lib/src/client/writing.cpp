@@ -31,6 +31,11 @@ LiveHeader& View::live_header() const {
   return *reinterpret_cast<LiveHeader*>(segment_base() + slot_->live_header_offset);
 }
 
+client::LiveTensor View::live_tensor() const {
+  LiveHeader& header = live_header();
+  return {*connection_, header, mode_ == Mode::kReadWrite ? &header : nullptr, index_};
+}
+
 std::uint64_t View::version() const {
   return kind() == Kind::kLive ? live_header().version.load(std::memory_order_acquire) : 0;
 }
@@ -40,19 +45,17 @@ std::uint64_t View::wait(std::uint64_t after, std::chrono::nanoseconds timeout) 
     throw InvalidArgumentError("the tensor " + protocol::quoted(name()) +
                                " is sealed and gets no new version; wait for live tensors");
   }
-  return client::await_version({*connection_, live_header(), name()}, after, client::Deadline(timeout));
+  return client::await_version(live_tensor(), after, client::Deadline(timeout));
 }
 
 Writing View::writing(std::chrono::nanoseconds timeout, bool repair) const {
   static_cast<void>(mutable_data());  // throws if the view is read-only
-  LiveHeader& header = live_header();
-  auto view = std::make_unique<View>(*this);
-  const client::LiveTensor tensor{*connection_, header, name()};
-  const LiveWord held = client::begin_writing(tensor, header, repair, client::Deadline(timeout));
+  View view = *this;
+  const LiveWord held = client::begin_writing(live_tensor(), repair, client::Deadline(timeout));
   return Writing(std::move(view), packed(held));
 }
 
-Writing::Writing(std::unique_ptr<View> view, std::uint64_t held) noexcept
+Writing::Writing(View view, std::uint64_t held) noexcept
     : view_(std::move(view)), held_(held), exceptions_(std::uncaught_exceptions()) {}
 
 Writing::Writing(Writing&& other) noexcept = default;
@@ -66,14 +69,14 @@ Writing::~Writing() {
 }
 
 void Writing::end() noexcept {
-  if (view_ == nullptr) return;
-  client::end_writing(view_->live_header(), unpacked(held_));
+  if (!view_) return;
+  client::end_writing(view_.live_header(), unpacked(held_));
   view_.reset();
 }
 
 void Writing::give_up() noexcept {
-  if (view_ == nullptr) return;
-  client::give_up_writing(view_->live_header(), unpacked(held_));
+  if (!view_) return;
+  client::give_up_writing(view_.live_header(), unpacked(held_));
   view_.reset();
 }
 

@@ -22,8 +22,8 @@ FutexWait futex_wait(const void* word, std::uint32_t expected, std::chrono::nano
   return FutexWait::kLookAgain;
 }
 
-void futex_wake_all(const void* word) noexcept {
-  ::syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
+bool futex_wake_all(const void* word) noexcept {
+  return ::syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0) > 0;
 }
 
 }  // namespace tensord::os

@@ -18,7 +18,7 @@ enum class FutexWait {
 // Sleeps while the 32 bits at `word`, which is aligned to them, are `expected`; for at most `timeout`.
 FutexWait futex_wait(const void* word, std::uint32_t expected, std::chrono::nanoseconds timeout) noexcept;
 
-// Wakes everybody who sleeps on the word, in every process.
-void futex_wake_all(const void* word) noexcept;
+// Wakes everybody who sleeps on the word, in every process. Returns whether somebody did.
+bool futex_wake_all(const void* word) noexcept;
 
 }  // namespace tensord::os

@@ -77,6 +77,12 @@ void Memfd::take_rights_of(const Memfd& other) const {
   }
 }
 
+void Memfd::write(std::size_t offset_bytes, std::span<const std::byte> bytes) const noexcept {
+  while (::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset_bytes)) < 0 &&
+         errno == EINTR) {
+  }
+}
+
 void Memfd::discard(std::size_t offset_bytes, std::size_t size_bytes) const noexcept {
   ::fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset_bytes),
               static_cast<off_t>(size_bytes));

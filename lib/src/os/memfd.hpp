@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include <boost/interprocess/detail/os_file_functions.hpp>
 #include <boost/interprocess/mapped_region.hpp>
@@ -41,6 +42,8 @@ class Memfd {
   void take_rights_of(const Memfd& other) const;
   // Hands the descriptor over; mappings made of it stay.
   [[nodiscard]] UniqueFd release() && { return std::move(fd_); }
+  // Bytes that have memory behind them, through the descriptor: whoever maps them sees them change.
+  void write(std::size_t offset_bytes, std::span<const std::byte> bytes) const noexcept;
   // Gives the memory behind a range back to the system now, whoever still maps it. What is read there is
   // zero then.
   void discard(std::size_t offset_bytes, std::size_t size_bytes) const noexcept;

@@ -58,6 +58,7 @@ enum class MessageType : std::uint32_t {
   kAskAbout = 12,     // whether a connection still exists, and whose it is
   kPublishMany = 13,  // make several visible, together
   kBell = 14,         // "look at my ring"; no reply
+  kAwait = 15,        // "I am about to sleep until this live tensor changes"; a hint, no reply
 };
 
 struct RequestHeader {
@@ -307,6 +308,19 @@ struct NudgeReply {
   ReplyHeader header;
 };
 
+// From who can only read the tensor: its next writers are to wake who sleeps on it (shm/live_header.hpp).
+struct Await {
+  static constexpr auto kType = MessageType::kAwait;
+  RequestHeader header;
+  std::uint32_t slot = 0;
+  std::uint32_t reserved = 0;
+  std::uint64_t word = 0;  // of the slot, in any state: names the tensor
+};
+// As NudgeReply.
+struct AwaitReply {
+  ReplyHeader header;
+};
+
 // Goes with the ring (shm/ring.hpp): wakes a daemon that sleeps.
 struct Bell {
   static constexpr auto kType = MessageType::kBell;
@@ -324,7 +338,7 @@ static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<G
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
 static_assert(Message<AskAbout> && Message<AskAboutReply>);
 static_assert(Message<PublishMany> && Message<PublishManyReply>);
-static_assert(Message<Bell>);
+static_assert(Message<Bell> && Message<Await> && Message<AwaitReply>);
 static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge> && Message<NudgeReply>);
 static_assert(sizeof(Hello) == 24 && sizeof(HelloReply) == 40 && sizeof(ErrorReply) == 1024,
               "these three never change");
