@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "os/bell.hpp"
 #include "shm/ledger.hpp"
 
 namespace tensord::daemon {
@@ -30,7 +31,7 @@ Ledgers::Fresh Ledgers::make() const {
   os::Memfd memfd = os::Memfd::create("tensord-ledger", shm::ledger_size_bytes(slot_count_));
   bip::mapped_region region(memfd, bip::read_write);
   memfd.seal_size();
-  Fresh fresh{std::move(memfd), std::move(region)};
+  Fresh fresh{std::move(memfd), os::make_bell(), std::move(region)};
   // For nobody yet, but its first page is there now.
   shm::format_ledger(fresh.bytes(), slot_count_);
   return fresh;

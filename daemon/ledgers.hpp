@@ -1,7 +1,7 @@
-// Ledgers: where the ledger of the next connection comes from. One is kept ready, with its pages, so that
-// whoever connects waits for a message each way and not for the making of a file.
-// Threads  one, that of the io_context.
-// Fails    take() with std::system_error or boost::interprocess::interprocess_exception.
+// Ledgers: where the ledger of the next connection comes from, and its bell. One is kept ready, with its
+// pages, so that whoever connects waits for a message each way and not for the making of a file. Threads one,
+// that of the io_context. Fails    take() with std::system_error or
+// boost::interprocess::interprocess_exception.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include <boost/interprocess/mapped_region.hpp>
 
 #include "os/memfd.hpp"
+#include "os/unique_fd.hpp"
 
 namespace tensord::daemon {
 
@@ -20,6 +21,7 @@ class Ledgers {
  public:
   struct Fresh {
     os::Memfd memfd;
+    os::UniqueFd bell;
     boost::interprocess::mapped_region region;
 
     [[nodiscard]] std::span<std::byte> bytes() const {

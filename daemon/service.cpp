@@ -124,6 +124,7 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
   welcome.ring = shm::RingServer(shm::ring_of(ledger.bytes(), slot_count));
   connected_.emplace(welcome.client, Connected{who, std::move(ledger.region)});
   welcome.fds[1] = std::move(ledger.memfd).release();
+  welcome.fds[2] = std::move(ledger.bell);
   welcome.reply.protocol_version = protocol::kProtocolVersion;
   welcome.reply.layout_version = shm::kLayoutVersion;
   welcome.reply.slot_count = slot_count;

@@ -39,7 +39,7 @@ class Service {
   struct Welcome {
     ClientId client = 0;
     protocol::HelloReply reply;
-    std::array<os::UniqueFd, 2> fds;  // catalog, ledger
+    std::array<os::UniqueFd, 3> fds;  // catalog, ledger, bell of the ring; the daemon keeps the last one, too
     shm::RingServer ring;             // in the ledger; valid until farewell
   };
   // Fails with kVersionMismatch, kLimitReached.

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "log.hpp"
+#include "os/bell.hpp"
 #include "os/cpu.hpp"
 #include "os/futex.hpp"
 #include "os/socket.hpp"
@@ -22,17 +23,11 @@ constexpr std::chrono::seconds kHelloTimeout{10};
 // Messages handled in a row before others get their turn.
 constexpr int kMessagesPerTurn = 32;
 
-bool is_bell(std::span<const std::byte> message) {
-  protocol::Bell bell;
-  if (message.size() != sizeof bell) return false;
-  std::memcpy(&bell, message.data(), sizeof bell);
-  return bell.header.type == MessageType::kBell;
-}
-
 }  // namespace
 
 Session::Session(asio::io_context& loop, os::UniqueFd socket, Service& service, Rings& rings)
     : socket_(loop, socket.release()),
+      bell_(loop),
       service_(service),
       dispatcher_(service),
       rings_(rings),
@@ -55,6 +50,7 @@ asio::awaitable<void> Session::run() {
   }
   hello_timer_.cancel();
   ended_ = true;
+  bell_.close();
   rings_.forget(this);
   farewell();
 }
@@ -108,16 +104,15 @@ Session::Next Session::hello(std::span<const std::byte> message) {
   ring_ = welcome->ring;
   hello_timer_.cancel();
   answer.set(request.header, Result(welcome->reply));
-  return send(answer.bytes(), welcome->fds);
+  const Next next = send(answer.bytes(), welcome->fds);
+  bell_.assign(welcome->fds[2].release());
+  listen_for_bell();
+  return next;
 }
 
 // ---- requests by socket -----------------------------------------------------------------------
 
 asio::awaitable<Session::Next> Session::handle(std::span<const std::byte> message) {
-  if (is_bell(message)) {
-    rings_.rang(shared_from_this());
-    co_return Next::kGoOn;
-  }
   Answer answer;
   const Dispatcher::Outcome outcome = co_await dispatcher_.handle(*client_, message, answer);
   switch (outcome.kind) {
@@ -138,6 +133,16 @@ Session::Next Session::send(std::span<const std::byte> message, std::span<const 
 }
 
 // ---- requests by ring -------------------------------------------------------------------------
+
+void Session::listen_for_bell() {
+  bell_.async_wait(asio::posix::stream_descriptor::wait_read,
+                   [self = shared_from_this()](const boost::system::error_code& error) {
+                     if (error || self->ended_) return;
+                     os::hush_bell(self->bell_.native_handle());
+                     self->rings_.rang(self);
+                     self->listen_for_bell();
+                   });
+}
 
 void Session::watch_ring() { ring_.watch(os::this_cpu()); }
 void Session::say_moving() { ring_.watch(shm::kMovingCpu); }

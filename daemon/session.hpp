@@ -46,6 +46,7 @@ class Session : public RingUser, public std::enable_shared_from_this<Session> {
   boost::asio::awaitable<Next> handle(std::span<const std::byte> message);
   Next hello(std::span<const std::byte> message);
   void end_unless_greeted_in_time();
+  void listen_for_bell();  // until the session ends
 
   Next serve_one_of_ring();  // REQUIRES: there is one
   Next answer_by_ring(const Dispatcher::Outcome& outcome);
@@ -59,6 +60,7 @@ class Session : public RingUser, public std::enable_shared_from_this<Session> {
   void farewell();
 
   boost::asio::posix::stream_descriptor socket_;
+  boost::asio::posix::stream_descriptor bell_;  // from Hello on
   Service& service_;
   Dispatcher dispatcher_;
   Rings& rings_;

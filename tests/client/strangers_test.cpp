@@ -91,7 +91,7 @@ TEST_CASE("a daemon that welcomes without descriptors, or with other files, is r
     };
   };
   CHECK_THAT(error_when_served_by(welcome({})), contains_text("is not a tensord socket"));
-  CHECK_THAT(error_when_served_by(welcome({0, 1})), contains_text("no sealed memfd"));
+  CHECK_THAT(error_when_served_by(welcome({0, 1, 2})), contains_text("no sealed memfd"));
 }
 
 TEST_CASE("a daemon of another version is told from a stranger, in its own words", "[client][strangers]") {

@@ -116,7 +116,7 @@ void check_values(const Store& store, const std::string& name) {
 class RawClient {
  public:
   explicit RawClient(const DaemonProcess& daemon) : socket_(os::connect_seqpacket(daemon.socket())) {
-    require(ask<HelloReply>(tensord::test::make_hello()) == Errc::kOk && fds.size() == 2,
+    require(ask<HelloReply>(tensord::test::make_hello()) == Errc::kOk && fds.size() == 3,
             "hello is not answered");
   }
 

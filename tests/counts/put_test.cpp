@@ -20,7 +20,7 @@ namespace {
 constexpr int kPuts = 5'000;
 
 // In a child: warms up, and then counts what `work` does. Returns 0 if it made no system call but messages,
-// of which at most two of each sort go with each request: a bell and a wake-up.
+// of which at most four go with each request: the bell, and what it takes to sleep.
 template <class Work>
 int only_wakes(const DaemonProcess& daemon, std::uint64_t requests, Work&& work) {
   return in_child([&] {

@@ -43,7 +43,7 @@ extern "C" const char let_through_end[] asm("let_through_end");
 void on_system_call(int, siginfo_t* info, void* context) {
   auto& registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
   const long number = info->si_syscall;
-  if (number == SYS_sendmsg || number == SYS_futex) {
+  if (number == SYS_write || number == SYS_futex || number == SYS_poll) {
     ++counts.wake_ups;
   } else {
     ++counts.others;

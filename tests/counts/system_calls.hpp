@@ -8,7 +8,9 @@
 namespace tensord::test {
 
 struct SystemCalls {
-  std::uint64_t wake_ups = 0;  // sendmsg, with which the daemon is woken, and futex, on which one sleeps
+  // write, with which the bell is rung; futex, on which one sleeps; poll, which before that looks for a
+  // hang-up.
+  std::uint64_t wake_ups = 0;
   std::uint64_t others = 0;
   long last_other = -1;  // its number
 };

@@ -12,6 +12,7 @@
 #include "client/fork_guard.hpp"
 #include "client/interrupt.hpp"
 #include "client/locate.hpp"
+#include "os/bell.hpp"
 #include "os/crash_point.hpp"
 #include "os/memfd.hpp"
 #include "os/pages.hpp"
@@ -93,7 +94,7 @@ void Connection::say_hello() {
 
   // A fresh buffer rather than a HelloReply: whoever answers may not be a tensord at all.
   std::array<std::byte, protocol::kMaxMessageBytes> buffer;
-  os::Received received = os::receive_message(requests_.socket(), buffer, 2);
+  os::Received received = os::receive_message(requests_.socket(), buffer, 3);
   const auto not_ours = [&] {
     return ConnectionLostError(path +
                                " is not a tensord socket: what listens there does not speak its protocol");
@@ -110,15 +111,17 @@ void Connection::say_hello() {
     throw_error(header.status, std::string(error.text.view()));
   }
   protocol::HelloReply reply;
-  if (received.size_bytes != sizeof reply || received.fds.size() != 2) throw not_ours();
+  if (received.size_bytes != sizeof reply || received.fds.size() != 3) throw not_ours();
   std::memcpy(&reply, buffer.data(), sizeof reply);
   if (reply.magic != protocol::kHelloMagic) throw not_ours();
 
+  os::UniqueFd bell;
   try {
     const os::Memfd catalog = os::Memfd::adopt_sealed(std::move(received.fds[0]));
     const os::Memfd ledger = os::Memfd::adopt_sealed(std::move(received.fds[1]));
     catalog_region_ = os::map(catalog, bip::read_only);
     ledger_region_ = bip::mapped_region(ledger, bip::read_write);
+    bell = os::adopt_bell(std::move(received.fds[2]));
   } catch (const std::exception& error) {
     throw ConnectionLostError("cannot map what the daemon at " + path + " sent: " + error.what());
   }
@@ -134,7 +137,8 @@ void Connection::say_hello() {
   freeze_on_fork_.emplace(ledger_);
   requests_.open_ring(
       shm::ring_of({static_cast<std::byte*>(ledger_region_.get_address()), ledger_region_.get_size()},
-                   catalog_.slot_count()));
+                   catalog_.slot_count()),
+      std::move(bell));
   crash_point("connect.done");
 }
 

@@ -13,6 +13,7 @@
 
 #include "client/interrupt.hpp"
 #include "client/spin.hpp"
+#include "os/bell.hpp"
 #include "os/cpu.hpp"
 #include "os/crash_point.hpp"
 #include "os/futex.hpp"
@@ -34,8 +35,6 @@ constexpr std::chrono::nanoseconds kLongestSpin = std::chrono::microseconds(80);
 constexpr std::chrono::nanoseconds kShortestSpin = std::chrono::microseconds(2);
 // How often a long one is tried all the same: once both have slept, only that brings them together again.
 constexpr std::uint32_t kSpinsAgainAfter = 8;
-// Bells that follow each other faster belong to a loop, which is quickest if both keep a processor each.
-constexpr std::chrono::nanoseconds kPause = std::chrono::microseconds(100);
 // How often who waits, for an answer or for another thread's request, looks whether a signal came or the
 // daemon went.
 constexpr std::chrono::milliseconds kLookAroundInterval{50};
@@ -45,7 +44,10 @@ constexpr std::chrono::milliseconds kLookAroundInterval{50};
 Requests::Requests(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters)
     : socket_(std::move(socket)), path_(std::move(path)), counters_(std::move(counters)) {}
 
-void Requests::open_ring(shm::RingMemory& memory) { ring_.emplace(memory); }
+void Requests::open_ring(shm::RingMemory& memory, os::UniqueFd bell) {
+  ring_.emplace(memory);
+  bell_ = std::move(bell);
+}
 
 void Requests::lost(const std::string& why) {
   lost_because_ = "the tensord daemon at " + path_ + " is gone (" + why +
@@ -70,7 +72,7 @@ void Requests::hint(std::span<std::byte> message) noexcept {
   try {
     if (const std::unique_lock use(use_, std::try_to_lock); use && has_room()) {
       number(message);
-      post(message, /*block=*/false);
+      post(message);
       return;
     }
     os::send_message(socket_.get(), message, {}, /*block=*/false);
@@ -151,7 +153,7 @@ std::uint32_t Requests::send(std::span<std::byte> request, Road road) {
     // Full only of hints, and of requests that were given up: a row of ours never has more under way than
     // fit.
     while (!has_room()) settle_next();
-    post(request, /*block=*/true);
+    post(request);
   } else if (!os::send_message(socket_.get(), request)) {
     lost("it hung up");
   }
@@ -193,7 +195,7 @@ void Requests::settle(std::span<const std::byte> reply) {
   abort.slot = created.slot;
   abort.word = created.word;
   if (has_room()) {
-    post(protocol::bytes_of(abort), /*block=*/true);
+    post(protocol::bytes_of(abort));
   } else {
     os::send_message(socket_.get(), protocol::bytes_of(abort));
   }
@@ -252,19 +254,9 @@ std::span<const std::byte> Requests::next_reply() {
 
 void Requests::settle_next() { settle(next_reply()); }
 
-void Requests::post(std::span<const std::byte> request, bool block) {
+void Requests::post(std::span<const std::byte> request) {
   ring_->post(request, os::this_cpu());
-  if (!ring_->must_ring()) return;
-  protocol::Bell bell;
-  bell.header.type = protocol::Bell::kType;
-  if (os::send_message(socket_.get(), protocol::bytes_of(bell), {}, block)) {
-    ring_->rang();
-    const auto now = std::chrono::steady_clock::now();
-    daemon_slept_ = now - last_bell_ > kPause;
-    last_bell_ = now;
-  } else if (block) {
-    lost("it hung up");
-  }
+  if (ring_->must_ring() && os::ring_bell(bell_.get())) ring_->rang();
 }
 
 std::size_t Requests::take_from_ring(std::uint32_t id, std::span<std::byte> buffer) {
@@ -281,18 +273,16 @@ std::size_t Requests::take_from_ring(std::uint32_t id, std::span<std::byte> buff
 
 void Requests::await_answer(std::uint32_t number) {
   if (ring_->answered(number)) return;
-  // Who wakes a sleeping daemon does better to make room for it: where it will run it says only once it does,
-  // and the other processors may be taken, by a reader that spins for this very tensor.
-  if ((!daemon_slept_ || ring_->watched()) && spin_for(number)) return;
+  if (spin_for(number)) return;
   struct Sleep {
     shm::RingClient& ring;
     ~Sleep() { ring.end_sleep(); }
   } const sleep{*ring_};
   while (!ring_->begin_sleep(number)) {
+    if (hung_up()) lost("it hung up");
     const auto outcome = os::futex_wait(ring_->sleep_word(), shm::RingClient::kSleeping, kLookAroundInterval);
     if (outcome == os::FutexWait::kLookAgain) continue;
     check_interrupt();
-    if (!ring_->answered(number) && hung_up()) lost("it hung up");
   }
 }
 

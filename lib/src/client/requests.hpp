@@ -1,11 +1,10 @@
 // Requests: what a connection says to its daemon, and the answers.
 //
 // There are two roads. The ring (shm/ring.hpp) is memory: while the daemon is awake, a request costs no
-// system call on either side. The socket takes what the ring cannot: descriptors, large messages, the bell
-// that wakes the daemon, and the hang-up that tells of its end. A request is the same struct on both.
-// Owns     the socket.
-// Threads  any; one request, or one row of them, at a time.
-// Fails    with the error that the daemon reports; ConnectionLostError once it is gone.
+// system call on either side; one that sleeps is woken by the bell. The socket takes what the ring cannot:
+// descriptors, large messages, and the hang-up that tells of the daemon's end. A request is the same struct
+// on both. Owns     the socket and the bell. Threads  any; one request, or one row of them, at a time. Fails
+// with the error that the daemon reports; ConnectionLostError once it is gone.
 #pragma once
 
 #include <atomic>
@@ -37,7 +36,7 @@ class Requests {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::uint32_t next_id() { return ++last_id_; }
   // From now on the ring is used where it can be.
-  void open_ring(shm::RingMemory& memory);
+  void open_ring(shm::RingMemory& memory, os::UniqueFd bell);
 
   // The request's id is filled in. The reply is copied into `reply`, its descriptors into `fds`; null if
   // none can come.
@@ -77,7 +76,7 @@ class Requests {
   // Waits for the oldest reply in the ring that was not taken, and takes it.
   std::span<const std::byte> next_reply();
   void settle_next();
-  void post(std::span<const std::byte> request, bool block);
+  void post(std::span<const std::byte> request);
   void await_answer(std::uint32_t number);
   [[nodiscard]] bool spin_for(std::uint32_t number);
   struct Message {
@@ -111,10 +110,9 @@ class Requests {
   std::uint32_t last_id_ = 0;  // from here on for who holds it
   std::string lost_because_;   // not empty: no request can succeed any more
   std::optional<shm::RingClient> ring_;
+  os::UniqueFd bell_;
   std::uint32_t taken_ = 0;  // replies taken from the ring
   bool given_up_ = false;    // among those to be taken are some of requests that were given up
-  std::chrono::steady_clock::time_point last_bell_{};
-  bool daemon_slept_ = false;                                          // for a while, when that was rung
   std::chrono::nanoseconds patience_ = std::chrono::microseconds(40);  // for how long it pays to spin
 };
 

@@ -3,7 +3,7 @@
 //
 //   client                         daemon
 //     Hello                    ->
-//                              <-  HelloReply + [catalog (read-only), ledger]
+//                              <-  HelloReply + [catalog (read-only), ledger, bell of the ring]
 //     any request            ->
 //                              <-  its reply, or an ErrorReply, with the same id
 //     Nudge                    ->  (no reply)
@@ -35,7 +35,7 @@
 
 namespace tensord::protocol {
 
-inline constexpr std::uint32_t kProtocolVersion = 4;
+inline constexpr std::uint32_t kProtocolVersion = 5;
 inline constexpr std::size_t kMaxMessageBytes = 4096;
 // Requests whose replies a client has not taken yet. The daemon waits for nobody: it hangs up when a reply
 // does not fit into the client's socket. So many ErrorReplies always fit, with the kernel's overhead of
@@ -57,8 +57,7 @@ enum class MessageType : std::uint32_t {
   kNudge = 11,        // "slot s is dying and I have just let go of it"; a hint, no reply
   kAskAbout = 12,     // whether a connection still exists, and whose it is
   kPublishMany = 13,  // make several visible, together
-  kBell = 14,         // "look at my ring"; no reply
-  kAwait = 15,        // "I am about to sleep until this live tensor changes"; a hint, no reply
+  kAwait = 14,        // "I am about to sleep until this live tensor changes"; a hint, no reply
 };
 
 struct RequestHeader {
@@ -321,12 +320,6 @@ struct AwaitReply {
   ReplyHeader header;
 };
 
-// Goes with the ring (shm/ring.hpp): wakes a daemon that sleeps.
-struct Bell {
-  static constexpr auto kType = MessageType::kBell;
-  RequestHeader header;
-};
-
 template <class T>
 concept Message = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T> &&
                   sizeof(T) <= kMaxMessageBytes;
@@ -338,7 +331,7 @@ static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<G
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
 static_assert(Message<AskAbout> && Message<AskAboutReply>);
 static_assert(Message<PublishMany> && Message<PublishManyReply>);
-static_assert(Message<Bell> && Message<Await> && Message<AwaitReply>);
+static_assert(Message<Await> && Message<AwaitReply>);
 static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge> && Message<NudgeReply>);
 static_assert(sizeof(Hello) == 24 && sizeof(HelloReply) == 40 && sizeof(ErrorReply) == 1024,
               "these three never change");
