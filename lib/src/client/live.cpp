@@ -102,14 +102,15 @@ void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
 std::string LiveTensor::name() const { return quoted(connection.name_of(slot)); }
 
 Deadline::Deadline(std::chrono::nanoseconds timeout) {
+  if (timeout == kForever) return;
   const auto now = std::chrono::steady_clock::now();
-  const auto never = std::chrono::steady_clock::time_point::max();
-  at_ = timeout >= never - now ? never : now + timeout;
+  at_ = timeout >= kNever - now ? kNever : now + timeout;
 }
 
-bool Deadline::passed() const { return std::chrono::steady_clock::now() >= at_; }
+bool Deadline::passed() const { return at_ != kNever && std::chrono::steady_clock::now() >= at_; }
 
 std::chrono::nanoseconds Deadline::left(std::chrono::nanoseconds limit) const {
+  if (at_ == kNever) return limit;
   const auto now = std::chrono::steady_clock::now();
   return std::clamp(std::chrono::nanoseconds(at_ - now), std::chrono::nanoseconds(0), limit);
 }

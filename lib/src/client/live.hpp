@@ -24,7 +24,8 @@ struct LiveTensor {
   [[nodiscard]] std::string name() const;  // quoted, for messages
 };
 
-// When a call gives up. kForever never comes.
+// When a call gives up. kForever never comes, and is told without a look at the clock, which takes as long as
+// half of a hand-off.
 class Deadline {
  public:
   explicit Deadline(std::chrono::nanoseconds timeout);
@@ -33,7 +34,8 @@ class Deadline {
   [[nodiscard]] std::chrono::nanoseconds left(std::chrono::nanoseconds limit) const;
 
  private:
-  std::chrono::steady_clock::time_point at_;
+  static constexpr auto kNever = std::chrono::steady_clock::time_point::max();
+  std::chrono::steady_clock::time_point at_ = kNever;
 };
 
 // Waits until the tensor is whole. Throws TornWriteError, TimeoutError (it names who is writing).

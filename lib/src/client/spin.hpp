@@ -21,12 +21,18 @@ template <class Done>
   constexpr int kLooksPerClock = 32;  // reading the clock costs as much as a few looks
   if (done()) return true;
   if (os::only_one_cpu()) return false;
-  const auto until = std::chrono::steady_clock::now() + limit;
-  do {
+  const auto look_around = [&] {
     for (int look = 0; look < kLooksPerClock; ++look) {
       if (done()) return true;
       os::relax();
     }
+    return false;
+  };
+  // The clock after the first looks: most of what is waited for comes within them.
+  if (look_around()) return true;
+  const auto until = std::chrono::steady_clock::now() + limit;
+  do {
+    if (look_around()) return true;
   } while (std::chrono::steady_clock::now() < until);
   return false;
 }
