@@ -38,4 +38,32 @@ bool choose_huge_pages(HugePages wanted) {
   return wanted == HugePages::kAlways;
 }
 
+HugePageWish::HugePageWish(For how, std::size_t huge_pages)
+    : asks_after_refusal_(how == For::kWhateverItTakes),
+      huge_pages_(huge_pages),
+      state_(how == For::kNothing    ? State::kOver
+             : how == For::kPatience ? State::kPatient
+                                     : State::kInsisting) {}
+
+void HugePageWish::took(Nanoseconds huge_page) {
+  if (state_ != State::kPatient) return;
+  ++asked_;
+  if (huge_page <= kExpected) return;
+  ++late_;
+  late_by_ += huge_page - kExpected;
+  const Nanoseconds all_would_be_late_by = late_by_ * huge_pages_ / asked_;
+  if (late_by_ > kHiccup && all_would_be_late_by > kPatience) state_ = State::kLate;
+}
+
+void HugePageWish::took_instead(Nanoseconds small_pages) {
+  if (state_ != State::kLate) return;
+  const Nanoseconds late_page = kExpected + late_by_ / late_;
+  if (small_pages >= late_page) state_ = State::kInsisting;
+}
+
+void HugePageWish::was_refused() {
+  // A machine whose memory is in pieces looks for a whole one each time, and that takes long.
+  if (!asks_after_refusal_) state_ = State::kOver;
+}
+
 }  // namespace tensord::daemon

@@ -1,11 +1,13 @@
-#include <utility>
-
 #include "segments.hpp"
+
+#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "human.hpp"
 #include "log.hpp"
@@ -23,10 +25,40 @@ namespace bip = boost::interprocess;
 constexpr std::uint64_t kSliceBytes = std::uint64_t{16} << 20;
 static_assert(kSliceBytes % os::kHugePageBytes == 0);
 
-std::size_t put_huge_pages(const os::Memfd& memfd, std::uint64_t offset_bytes, std::uint64_t size_bytes) {
-  if (size_bytes < os::kHugePageBytes) return 0;
+// Of this thread's processor.
+std::chrono::nanoseconds time_spent() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+// Returns the bytes that lie on huge pages now, from the start of the slice on.
+std::size_t put_huge_pages(const os::Memfd& memfd, std::uint64_t offset_bytes, std::uint64_t size_bytes,
+                           HugePageWish& wish) {
+  if (size_bytes < os::kHugePageBytes || !wish.asks()) return 0;
   const bip::mapped_region slice = os::map(memfd, bip::read_write, offset_bytes, size_bytes);
-  return os::make_huge({static_cast<std::byte*>(slice.get_address()), slice.get_size()});
+  auto* const memory = static_cast<std::byte*>(slice.get_address());
+  std::size_t done_bytes = 0;
+  for (; size_bytes - done_bytes >= os::kHugePageBytes && wish.asks(); done_bytes += os::kHugePageBytes) {
+    const auto begin = time_spent();
+    if (os::make_huge({memory + done_bytes, os::kHugePageBytes}) == 0) {
+      wish.was_refused();
+      break;
+    }
+    wish.took(time_spent() - begin);
+  }
+  return done_bytes;
+}
+
+// What the first write to 2 MiB of small pages takes, judged by a few of them: reserving clears none.
+std::chrono::nanoseconds time_to_touch(const os::Memfd& memfd, std::uint64_t offset_bytes,
+                                       std::uint64_t size_bytes) {
+  constexpr std::size_t kSamples = 32;
+  const bip::mapped_region slice = os::map(memfd, bip::read_write, offset_bytes, size_bytes);
+  const auto* const memory = static_cast<const volatile std::byte*>(slice.get_address());
+  const auto begin = time_spent();
+  for (std::size_t i = 0; i < kSamples; ++i) static_cast<void>(memory[size_bytes / kSamples * i]);
+  return (time_spent() - begin) / kSamples * (os::kHugePageBytes / kPageBytes);
 }
 
 bool is_out_of_memory(const std::system_error& error) {
@@ -121,22 +153,29 @@ asio::awaitable<Result<Done>> Segments::make(SegmentPlan plan) {
   co_return Done{};
 }
 
+HugePageWish::For Segments::how_much_to_wish() const {
+  if (!asks_for_huge_pages_) return HugePageWish::For::kNothing;
+  return huge_pages_ == HugePages::kAlways ? HugePageWish::For::kWhateverItTakes
+                                           : HugePageWish::For::kPatience;
+}
+
 asio::awaitable<Result<os::Memfd>> Segments::make_memfd(std::uint64_t size_bytes) {
   std::uint64_t huge_bytes = 0;
   try {
     os::Memfd memfd = os::Memfd::create("tensord-segment", size_bytes);
-    bool asks = asks_for_huge_pages_;
+    HugePageWish wish(how_much_to_wish(), size_bytes / os::kHugePageBytes);
     for (std::uint64_t at = 0; at < size_bytes;) {
       const std::uint64_t slice_bytes = std::min(kSliceBytes, size_bytes - at);
-      if (asks) {
-        const std::size_t got_bytes = put_huge_pages(memfd, at, slice_bytes);
-        huge_bytes += got_bytes;
-        // A machine whose memory is in pieces looks for a whole one each time, and that takes long.
-        asks = huge_pages_ == HugePages::kAlways || slice_bytes - got_bytes < os::kHugePageBytes;
-      }
+      const std::size_t got_bytes = put_huge_pages(memfd, at, slice_bytes, wish);
+      huge_bytes += got_bytes;
       // Whatever became of that: from here on there is memory behind every byte, or a clean error.
       try {
+        const auto begin = time_spent();
         memfd.reserve(at, slice_bytes);
+        if (wish.is_undecided() && got_bytes == 0) {
+          const auto reserving = (time_spent() - begin) * os::kHugePageBytes / slice_bytes;
+          wish.took_instead(reserving + time_to_touch(memfd, at, slice_bytes));
+        }
         at += slice_bytes;
       } catch (const std::system_error& error) {
         // What was dropped for the sake of this segment may be on its way back.

@@ -54,6 +54,7 @@ class Segments {
   // Whatever Space has to say, but NeedsDrop, which is done.
   Placement ask_space(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
   boost::asio::awaitable<Result<Done>> make(SegmentPlan plan);
+  [[nodiscard]] HugePageWish::For how_much_to_wish() const;
   // These two run on the helper.
   boost::asio::awaitable<Result<os::Memfd>> make_memfd(std::uint64_t size_bytes);
   boost::asio::awaitable<void> end_memfd(os::Memfd memfd);
