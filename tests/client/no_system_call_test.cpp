@@ -78,3 +78,31 @@ TEST_CASE("the check above can fail: a question to the daemon is a system call",
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGSYS);
 }
+
+TEST_CASE("neither does the first attach to the segment that somebody else used last", "[client]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  store.put<float>("a/x", std::vector<float>(10, 1.0f));
+  const int status = in_child([&] {
+    const Store own = Store::connect({daemon.socket(), false});
+    if (!give_up_system_calls()) return 1;
+    ::syscall(SYS_exit, own.attach("a/x").as<float>()[9] == 1.0f ? 0 : 1);
+    return 1;
+  });
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("who connects while no segment was granted, or the last one is gone, attaches all the same",
+          "[client]") {
+  const DaemonProcess daemon({"--max-bytes", "64MiB"});
+  const Store early = daemon.connect();
+  early.put<float>("a/x", std::vector<float>(10, 1.0f));
+  CHECK(daemon.connect().attach("a/x").as<float>()[0] == 1.0f);
+  // A segment of almost all the space, for which the first has to go.
+  early.remove("a/x");
+  early.put<std::uint8_t>("a/large", std::vector<std::uint8_t>(40 << 20));
+  early.remove("a/large");
+  early.put<float>("b/y", std::vector<float>(10, 2.0f));
+  CHECK(daemon.connect().attach("b/y").as<float>()[0] == 2.0f);
+}

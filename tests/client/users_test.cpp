@@ -218,6 +218,7 @@ TEST_CASE("a namespace is private to who made it, and others are told whose it i
         require(client.grant(segment, access) == Errc::kPermissionDenied, "the segment is granted");
         require(client.find("alice/x", access) != Errc::kOk, "the segment is granted with its tensor");
       }
+      require(client.grant(0, Access::kRead) == Errc::kPermissionDenied, "it is granted as the last one");
     });
     CHECK(bob.text == "");
   }

@@ -228,7 +228,7 @@ TEST_CASE_METHOD(Scene, "requests that are wrong in content get an error and cha
   refused(Publish{{Publish::kType, 3}, 0, 0, 0}, Errc::kNotFound);
   refused(Publish{{Publish::kType, 3}, 0xffff'ffff, 0, 0}, Errc::kNotFound);
   refused(Abort{{Abort::kType, 4}, 5, 0, 12345}, Errc::kNotFound);
-  refused(Grant{{Grant::kType, 5}, 0, Access::kRead, 0}, Errc::kNotFound);
+  refused(Grant{{Grant::kType, 5}, 0, Access::kWrite, 0}, Errc::kNotFound);
   refused(Grant{{Grant::kType, 5}, UINT64_MAX, Access::kWrite, 0}, Errc::kNotFound);
   refused(Grant{{Grant::kType, 5}, 1, static_cast<Access>(9), 0}, Errc::kInvalidArgument);
   refused(changed(Find{}, [](Find& f) { f.header = {Find::kType, 6}; }), Errc::kNotFound);

@@ -51,6 +51,13 @@ protocol::Create request_for(const Connection::Wanted& wanted, const PutOptions&
   return create;
 }
 
+// Who is turned away finds the reason in his socket, and before it that what he sent behind Hello was not
+// read.
+os::Received receive_greeting(int socket, std::span<std::byte> buffer) {
+  os::Received received = os::receive_message(socket, buffer, 3);
+  return received.size_bytes != 0 ? std::move(received) : os::receive_message(socket, buffer, 3);
+}
+
 protocol::Abort abort_of(const Connection::Draft& draft) {
   protocol::Abort abort;
   abort.header.type = protocol::Abort::kType;
@@ -86,6 +93,7 @@ void Connection::say_hello() {
   if (!os::send_message(requests_.socket(), protocol::bytes_of(hello))) {
     requests_.lost("it hung up before we spoke");
   }
+  const std::optional<std::uint32_t> likely_segment = ask_for_likely_segment();
   if (!poll_until(requests_.socket(), POLLIN, kHelloTimeout)) {
     throw TimeoutError("nobody answered at " + path + " within " +
                        std::to_string(kHelloTimeout.count() / 1000) +
@@ -94,7 +102,7 @@ void Connection::say_hello() {
 
   // A fresh buffer rather than a HelloReply: whoever answers may not be a tensord at all.
   std::array<std::byte, protocol::kMaxMessageBytes> buffer;
-  os::Received received = os::receive_message(requests_.socket(), buffer, 3);
+  os::Received received = receive_greeting(requests_.socket(), buffer);
   const auto not_ours = [&] {
     return ConnectionLostError(path +
                                " is not a tensord socket: what listens there does not speak its protocol");
@@ -139,7 +147,24 @@ void Connection::say_hello() {
       shm::ring_of({static_cast<std::byte*>(ledger_region_.get_address()), ledger_region_.get_size()},
                    catalog_.slot_count()),
       std::move(bell));
+  if (likely_segment) take_likely_segment(*likely_segment);
   crash_point("connect.done");
+}
+
+std::optional<std::uint32_t> Connection::ask_for_likely_segment() {
+  protocol::Grant grant;
+  grant.header.type = protocol::Grant::kType;
+  grant.segment = 0;
+  grant.access = Access::kRead;
+  return requests_.begin(std::as_writable_bytes(std::span(&grant, 1)));
+}
+
+void Connection::take_likely_segment(std::uint32_t id) {
+  protocol::GrantReply reply;
+  std::vector<os::UniqueFd> fds;
+  const auto refusal = requests_.finish(id, std::as_writable_bytes(std::span(&reply, 1)), fds);
+  // There may be none, or none for us.
+  if (!refusal) install(reply.segment, Access::kRead, std::move(fds));
 }
 
 // ---- the slow road of attach -------------------------------------------------------------------

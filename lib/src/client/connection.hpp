@@ -146,6 +146,9 @@ class Connection {
  private:
   Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters);
   void say_hello();
+  // A request sent along with Hello. What the daemon grants is mapped by the time somebody attaches.
+  std::optional<std::uint32_t> ask_for_likely_segment();
+  void take_likely_segment(std::uint32_t id);
   // Another connection to the same store, for who must not use this one's socket after a fork.
   std::shared_ptr<Connection> open_own();
 

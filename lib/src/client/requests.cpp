@@ -147,6 +147,12 @@ void Requests::transact_many(std::size_t count, std::size_t request_bytes,
   if (refusal) throw_error(refusal->code, refusal->text);
 }
 
+std::optional<std::uint32_t> Requests::begin(std::span<std::byte> request) {
+  const std::uint32_t id = number(request);
+  if (!os::send_message(socket_.get(), request)) return std::nullopt;
+  return id;
+}
+
 std::uint32_t Requests::send(std::span<std::byte> request, Road road) {
   const std::uint32_t id = number(request);
   if (road == Road::kRing) {

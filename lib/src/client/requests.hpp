@@ -47,6 +47,13 @@ class Requests {
   void transact_many(std::size_t count, std::size_t request_bytes,
                      const std::function<std::span<std::byte>(std::size_t)>& request,
                      std::span<std::byte> reply, const std::function<void(std::size_t)>& take);
+  // The two halves of transact(), by socket, for who connects and does other things meanwhile. Nothing if the
+  // daemon has hung up; it may have said why.
+  std::optional<std::uint32_t> begin(std::span<std::byte> request);
+  std::optional<Failure> finish(std::uint32_t id, std::span<std::byte> reply,
+                                std::vector<os::UniqueFd>& fds) {
+    return take(id, Road::kSocket, reply, fds);
+  }
   // A message whose reply nobody wants, and that may be lost. Never waits, and may come from anywhere, an
   // interrupt check included. It is heard before later requests of the same thread.
   void hint(std::span<std::byte> message) noexcept;

@@ -8,7 +8,7 @@
 //                              <-  its reply, or an ErrorReply, with the same id
 //     Nudge                    ->  (no reply)
 //
-// A client may send some requests more before it takes the reply to the first, at most
+// A client may send some requests more before it takes the reply to the first, Hello included, at most
 // kMaxRequestsUnderWay; they are answered in the order they came.
 //
 // A request is the struct alone; whoever receives it checks the size against the type, copies it
@@ -222,7 +222,9 @@ struct FindReply {
   std::uint8_t reserved[6] = {};
 };
 
-// For who builds a tensor in a segment that it has not mapped yet.
+// For who builds a tensor in a segment that it has not mapped yet; and right behind Hello, with segment 0 and
+// to read: the one that was granted last, to anybody, so that a first attach finds it mapped. Not every
+// client may read that, and there may be none; then the reply is an ErrorReply.
 struct Grant {
   static constexpr auto kType = MessageType::kGrant;
   RequestHeader header;
