@@ -61,6 +61,7 @@ Writing::Writing(View view, std::uint64_t held) noexcept
 Writing::Writing(Writing&& other) noexcept = default;
 
 Writing::~Writing() {
+  if (!view_) return;
   if (std::uncaught_exceptions() > exceptions_) {
     give_up();
   } else {
