@@ -141,17 +141,18 @@ bool memory_for_a_gigabyte() {
 void measure_all() {
   const test::DaemonProcess recycling({"--keep-warm", "2GiB", "--max-bytes", "6GiB"});
   const test::DaemonProcess forgetting({"--keep-warm", "0", "--max-bytes", "6GiB"});
-  measure_recycled(recycling, 64, 100, 21);
-  measure_recycled(recycling, kKiB, 100, 21);
-  measure_recycled(recycling, 4 * kKiB, 100, 21);
-  measure_recycled(recycling, 16 * kKiB, 100, 21);
-  measure_recycled(recycling, 256 * kKiB, 40, 21);
-  measure_recycled(recycling, kMiB, 20, 41);
+  // As many in a row as fit into 10 ms: after the floors' turns the first one wakes the daemon.
+  measure_recycled(recycling, 64, 2000, 21);
+  measure_recycled(recycling, kKiB, 2000, 21);
+  measure_recycled(recycling, 4 * kKiB, 2000, 21);
+  measure_recycled(recycling, 16 * kKiB, 2000, 21);
+  measure_recycled(recycling, 256 * kKiB, 800, 21);
+  measure_recycled(recycling, kMiB, 200, 41);
   measure_fresh(forgetting, kMiB, 21);
   if (bench::small()) return;
-  measure_recycled(recycling, 4 * kMiB, 4, 21);
-  measure_recycled(recycling, 16 * kMiB, 2, 21);
-  measure_recycled(recycling, 64 * kMiB, 1, 61);
+  measure_recycled(recycling, 4 * kMiB, 40, 21);
+  measure_recycled(recycling, 16 * kMiB, 10, 21);
+  measure_recycled(recycling, 64 * kMiB, 3, 41);
   // What is put there into segments that are shared would keep them.
   const test::DaemonProcess empty({"--keep-warm", "0", "--max-bytes", "6GiB"});
   measure_fresh(empty, 64 * kMiB, 21);
