@@ -164,7 +164,9 @@ void Connection::take_likely_segment(std::uint32_t id) {
   std::vector<os::UniqueFd> fds;
   const auto refusal = requests_.finish(id, std::as_writable_bytes(std::span(&reply, 1)), fds);
   // There may be none, or none for us.
-  if (!refusal) install(reply.segment, Access::kRead, std::move(fds));
+  if (refusal) return;
+  crash_point("attach.granted");
+  install(reply.segment, Access::kRead, std::move(fds));
 }
 
 // ---- the slow road of attach -------------------------------------------------------------------
