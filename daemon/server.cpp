@@ -20,6 +20,9 @@ namespace asio = boost::asio;
 
 // When descriptors run out, accept() fails until some are closed; asking at once again would spin.
 constexpr std::chrono::milliseconds kAcceptPause{100};
+// Who has connected says hello at once, so more that have not are none of ours; yet each costs a descriptor.
+// The one that has been silent longest makes room for the next.
+constexpr std::size_t kMaxSilent = 256;
 
 }  // namespace
 
@@ -54,6 +57,8 @@ asio::awaitable<void> Server::accept_clients() {
       auto session = std::make_shared<Session>(loop_, os::UniqueFd(fd), service_, rings_);
       asio::co_spawn(
           loop_, [session] { return session->run(); }, asio::detached);
+      make_room_among_the_silent();
+      silent_.push_back(std::move(session));
       // Who is there already does not wait until it is known whether somebody else is.
       co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
     } else if (errno == EAGAIN) {
@@ -64,6 +69,16 @@ asio::awaitable<void> Server::accept_clients() {
       co_await pause.async_wait(asio::use_awaitable);
     }
   }
+}
+
+void Server::make_room_among_the_silent() {
+  std::erase_if(silent_, [](const std::weak_ptr<Session>& weak) {
+    const auto session = weak.lock();
+    return !session || !session->is_silent();
+  });
+  if (silent_.size() < kMaxSilent) return;
+  if (const auto longest = silent_.front().lock()) longest->make_room();
+  silent_.pop_front();
 }
 
 }  // namespace tensord::daemon

@@ -1,6 +1,9 @@
 // Server: accepts clients and runs their sessions until it is told to stop.
 #pragma once
 
+#include <deque>
+#include <memory>
+
 #include <boost/asio.hpp>
 
 #include "listener.hpp"
@@ -10,6 +13,8 @@
 
 namespace tensord::daemon {
 
+class Session;
+
 class Server {
  public:
   Server(Listener listener, const Options& options);
@@ -18,6 +23,7 @@ class Server {
 
  private:
   boost::asio::awaitable<void> accept_clients();
+  void make_room_among_the_silent();
   void stop();
 
   Listener listener_;
@@ -26,6 +32,7 @@ class Server {
   boost::asio::signal_set signals_;
   Service service_;
   Rings rings_;
+  std::deque<std::weak_ptr<Session>> silent_;  // the longest first; those that spoke go with the next accept
 };
 
 }  // namespace tensord::daemon

@@ -49,6 +49,14 @@ os::Memfd make_catalog(std::uint32_t slot_count) {
 // The part of Create about the room, with `wanted.size_bytes` known.
 Result<Done> ask_for_room(const protocol::Create& request, NewTensor& wanted) {
   wanted.room_offset_bytes = request.room_offset_bytes;
+  // Readers take an element for what it is, and their processors may not like it elsewhere.
+  if (const std::size_t unit = protocol::alignment_of(wanted.spec.dtype);
+      wanted.room_offset_bytes % unit != 0) {
+    return Failure{Errc::kInvalidArgument,
+                   quoted(wanted.name) + " cannot begin " + std::to_string(wanted.room_offset_bytes) +
+                       " bytes after the start of its room, because its elements are aligned to " +
+                       std::to_string(unit) + " bytes: align the array, or put it by itself"};
+  }
   if (request.in_room_of_word != 0) {
     wanted.in_room_of = Draft{request.in_room_of_slot, request.in_room_of_word};
     return Done{};  // the registry knows how large that room is

@@ -66,6 +66,11 @@ void Session::end_unless_greeted_in_time() {
   });
 }
 
+void Session::make_room() {
+  refuse("it said no hello yet, and too many others did not either");
+  shut();
+}
+
 asio::awaitable<Session::Next> Session::receive_one() {
   // No room for descriptors: the kernel drops any that a client sends, and says so.
   os::Received received =

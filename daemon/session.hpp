@@ -33,6 +33,11 @@ class Session : public RingUser, public std::enable_shared_from_this<Session> {
   Session(boost::asio::io_context& loop, os::UniqueFd socket, Service& service, Rings& rings);
   boost::asio::awaitable<void> run();
 
+  // Neither said hello nor ended yet.
+  [[nodiscard]] bool is_silent() const { return !client_ && !ended_; }
+  // Ends a silent one, for the sake of somebody who may have something to say.
+  void make_room();
+
   void watch_ring() override;
   void say_moving() override;
   bool serve_ring() override;

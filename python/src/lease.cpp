@@ -130,6 +130,7 @@ PyType_Spec spec{"tensord._core.Lease", sizeof(Lease), 0,
 
 Elements LeaseContent::elements() const {
   if (draft) return draft->elements();
+  static_cast<void>(view.extent_bytes());  // throws unless all of it lies where we may look
   return {const_cast<std::byte*>(view.data()),
           view.mode() == Mode::kReadWrite,
           view.dtype(),

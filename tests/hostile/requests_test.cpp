@@ -218,7 +218,7 @@ TEST_CASE_METHOD(Scene, "requests that are wrong in content get an error and cha
           Errc::kInvalidArgument);
   refused(changed(honest_create("x"), [](Create& c) { c.room_bytes = 15; }), Errc::kInvalidArgument);
   refused(changed(honest_create("x"), [](Create& c) { c.room_bytes = UINT64_MAX; }), Errc::kOutOfSpace);
-  refused(changed(honest_create("x"), [](Create& c) { c.room_offset_bytes = UINT64_MAX - 16; }),
+  refused(changed(honest_create("x"), [](Create& c) { c.room_offset_bytes = UINT64_MAX - 19; }),
           Errc::kOutOfSpace);
   refused(changed(honest_create("x"), [](Create& c) { c.in_room_of_word = 1; }), Errc::kNotFound);
   refused(changed(honest_create("x"),

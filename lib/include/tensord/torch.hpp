@@ -137,6 +137,7 @@ inline std::span<const std::int64_t> span_of(at::IntArrayRef values) {
         "\"): a live tensor attached \"r\" cannot become a torch::Tensor, because torch knows "
         "no read-only tensors; attach it with Mode::kReadWrite, or call clone_to_torch(view)");
   }
+  static_cast<void>(view.extent_bytes());  // throws unless all of it lies in the segment
   return torch::from_blob(
       view.mutable_data(), shape, strides, [view](void*) {}, options);
 }

@@ -90,8 +90,10 @@ class View {
   [[nodiscard]] std::span<const std::int64_t> shape() const;    // elements along each dimension
   [[nodiscard]] std::span<const std::int64_t> strides() const;  // elements, as in DLPack and torch
   [[nodiscard]] std::int64_t numel() const;
-  [[nodiscard]] std::size_t size_bytes() const;    // of all elements: numel() * itemsize
-  [[nodiscard]] std::size_t extent_bytes() const;  // from the first element to the end of the last
+  [[nodiscard]] std::size_t size_bytes() const;  // of all elements: numel() * itemsize
+  // From the first element to the end of the last. Throws InternalError, as all that touches elements does,
+  // if they do not lie in the tensor's segment: then the daemon is broken.
+  [[nodiscard]] std::size_t extent_bytes() const;
   [[nodiscard]] Location location() const;
   // Which of all tensors that were ever in this store it is: no two have the same number, also if one
   // takes the other's name, slot and place.
@@ -105,13 +107,13 @@ class View {
   // its elements are not C-contiguous.
   template <class T>
   [[nodiscard]] std::span<const T> as() const {
-    require_elements(dtype_of<T>);
-    return {reinterpret_cast<const T*>(data_), static_cast<std::size_t>(numel())};
+    const std::size_t count = require_elements(dtype_of<T>);
+    return {reinterpret_cast<const T*>(data_), count};
   }
   template <class T>
   [[nodiscard]] std::span<T> as_mutable() const {
-    require_elements(dtype_of<T>);
-    return {reinterpret_cast<T*>(mutable_data()), static_cast<std::size_t>(numel())};
+    const std::size_t count = require_elements(dtype_of<T>);
+    return {reinterpret_cast<T*>(mutable_data()), count};
   }
 
   // ---- sub-views: other elements of the same tensor, without a copy, with a pin of their own ----
@@ -168,9 +170,18 @@ class View {
   View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot, const shm::Layout* layout,
        std::byte* data, std::uint32_t index, Mode mode) noexcept;
   void require_dtype(DType dtype) const;
-  void require_elements(DType dtype) const;
-  std::uint64_t copy_out(std::span<std::byte> destination, std::span<const std::int64_t> destination_strides,
-                         bool as_it_lies, std::chrono::nanoseconds timeout) const;
+  std::size_t require_elements(DType dtype) const;  // returns how many there are
+  // What the catalog says of the elements, copied, and checked against the memory that is mapped.
+  struct Sound {
+    DType dtype;
+    Strides shape, strides;
+    std::size_t extent_bytes = 0;
+  };
+  // Throws InternalError.
+  [[nodiscard]] Sound sound() const;
+  std::uint64_t copy_out(const Sound& own, std::span<std::byte> destination,
+                         std::span<const std::int64_t> destination_strides, bool as_it_lies,
+                         std::chrono::nanoseconds timeout) const;
   // The start of the tensor's segment, in the mapping that this view reads or writes.
   [[nodiscard]] std::byte* segment_base() const;
   // Maps the pages of this view into this process now.

@@ -213,7 +213,9 @@ void Connection::nudge(std::uint32_t slot) noexcept {
 }
 
 const Segment& Connection::segment_of(const shm::Slot& slot) const {
-  return *segments_.find(slot.segment.load(std::memory_order_relaxed));
+  const Segment* const segment = segments_.find(slot.segment.load(std::memory_order_relaxed));
+  if (segment == nullptr) throw InternalError("the catalog's entry for a tensor in use has changed");
+  return *segment;
 }
 
 std::shared_ptr<std::byte> Connection::map_private(const View& view) {
@@ -225,6 +227,10 @@ std::shared_ptr<std::byte> Connection::map_private(const View& view) {
   };
   // map() takes size 0 for "to the end"; a tensor of no elements still has a cache line.
   const std::size_t size_bytes = std::max<std::size_t>(view.extent_bytes(), 1);
+  if (location.offset_bytes >= segment.size_bytes() ||
+      size_bytes > segment.size_bytes() - location.offset_bytes) {
+    throw InternalError("the catalog's entry for " + quoted(view.name()) + " has changed while it is in use");
+  }
   auto mapping = std::make_shared<Mapping>(
       Mapping{view, os::map(segment.memfd(), bip::copy_on_write, location.offset_bytes, size_bytes)});
   auto* const address = static_cast<std::byte*>(mapping->region.get_address());
@@ -235,11 +241,12 @@ std::shared_ptr<std::byte> Connection::map_private(const View& view) {
 
 Connection::Draft Connection::create(std::string_view name, const protocol::TensorSpec& spec,
                                      const PutOptions& options) {
-  const auto reply = call<protocol::CreateReply>(request_for({.name = name, .spec = spec}, options));
+  const Wanted wanted{.name = name, .spec = spec};
+  const auto reply = call<protocol::CreateReply>(request_for(wanted, options));
   crash_point("build.created");
   Draft draft{reply.slot, reply.word, {}, reply.size_bytes};
   try {
-    draft.place = map_for_writing(reply, name, options.kind == Kind::kLive);
+    draft.place = map_for_writing(reply, wanted, options.kind == Kind::kLive);
   } catch (...) {
     abort(draft);
     throw;
@@ -256,7 +263,7 @@ std::vector<Connection::Draft> Connection::create_many(
   drafts.reserve(wanted.size());
   const auto give_memory = [&](std::size_t i) {
     const bool is_new_live_room = options.kind == Kind::kLive && wanted[i].in_room_of == nullptr;
-    drafts[i].place = map_for_writing(replies[i], wanted[i].name, is_new_live_room);
+    drafts[i].place = map_for_writing(replies[i], wanted[i], is_new_live_room);
     created(i, drafts[i]);
   };
   try {
@@ -286,15 +293,22 @@ bool Connection::is_mapped_for_writing(std::uint64_t id) const {
   return segment != nullptr && segment->base(/*writable=*/true) != nullptr;
 }
 
-Destination Connection::map_for_writing(const protocol::CreateReply& placed, std::string_view name,
+Destination Connection::map_for_writing(const protocol::CreateReply& placed, const Wanted& wanted,
                                         bool clear_live_header) {
   if (placed.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
+  if (placed.size_bytes != value_or_throw(protocol::extent_bytes(wanted.spec))) {
+    throw InternalError("the daemon made " + quoted(wanted.name) + " of another size than was asked for");
+  }
   if (!is_mapped_for_writing(placed.segment)) grant_writing(placed.segment);
   const Segment* const segment = segments_.find(placed.segment);
   const std::uint64_t header_offset = catalog_.slot(placed.slot).live_header_offset;
-  if (placed.offset > segment->size_bytes() || placed.size_bytes > segment->size_bytes() - placed.offset ||
+  // All of the room is written, not only the tensor.
+  const std::uint64_t start = placed.offset - wanted.room_offset_bytes;
+  const std::uint64_t room_bytes = std::max(wanted.room_bytes, wanted.room_offset_bytes + placed.size_bytes);
+  if (wanted.room_offset_bytes > placed.offset || start > segment->size_bytes() ||
+      room_bytes > segment->size_bytes() - start ||
       header_offset > segment->size_bytes() - shm::kLivePrefixBytes) {
-    throw InternalError("the daemon placed " + quoted(name) + " outside of its segment");
+    throw InternalError("the daemon placed " + quoted(wanted.name) + " outside of its segment");
   }
   std::byte* const base = segment->base(/*writable=*/true);
   // What an earlier tensor of this namespace left there is not this one's version.
@@ -358,7 +372,11 @@ View Connection::view_of(std::shared_ptr<Connection> self, std::uint32_t index) 
   const shm::Slot& slot = self->catalog_.slot(index);
   const shm::Layout& layout = self->catalog_.tail(index).layout;
   const bool writable = slot.kind == static_cast<std::uint8_t>(Kind::kLive);
-  std::byte* const base = self->segment_of(slot).base(writable);
+  const Segment& segment = self->segment_of(slot);
+  std::byte* const base = segment.base(writable);
+  if (base == nullptr || !shm::lies_inside(slot, segment.size_bytes())) {
+    throw InternalError("the catalog's entry for a tensor just published points outside of its segment");
+  }
   return View(std::move(self), &slot, &layout, base + slot.offset, index,
               writable ? Mode::kReadWrite : Mode::kRead);
 }

@@ -165,7 +165,7 @@ class Connection {
   void nudge(std::uint32_t slot) noexcept;
   // Where a tensor that the daemon has just placed is, for writing; its segment is mapped if need be. The
   // first tensor of a live room begins with a clear header.
-  Destination map_for_writing(const protocol::CreateReply& placed, std::string_view name,
+  Destination map_for_writing(const protocol::CreateReply& placed, const Wanted& wanted,
                               bool clear_live_header);
   [[nodiscard]] bool is_mapped_for_writing(std::uint64_t segment) const;
   void grant_writing(std::uint64_t segment);

@@ -8,6 +8,7 @@
 //
 // All of it is in this one file, from Store::attach to the end of a View, so that the compiler sees it
 // whole: across files, half of the time went into handing views over.
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -49,9 +50,7 @@ std::byte* Connection::try_slot(std::uint32_t index, std::string_view name, Mode
     release(index);
     return nullptr;
   }
-  const bool inside = slot.offset <= segment->size_bytes() &&
-                      slot.size_bytes <= segment->size_bytes() - slot.offset && slot.ndim <= kMaxDims &&
-                      slot.live_header_offset <= segment->size_bytes() - shm::kLivePrefixBytes;
+  const bool inside = shm::lies_inside(slot, segment->size_bytes());
   const bool allowed = !writable || slot.kind == static_cast<std::uint8_t>(Kind::kLive);
   if (views_before >= shm::kMaxPinsPerSlot || !allowed || !inside) [[unlikely]] {
     release(index);
@@ -97,7 +96,8 @@ View::View(std::shared_ptr<client::Connection> connection, const shm::Slot* slot
       data_(data),
       index_(index),
       mode_(mode),
-      ndim_(slot->ndim) {}
+      // Looked at once more since it was checked; a daemon gone mad may have written something else.
+      ndim_(std::min(slot->ndim, std::uint8_t{kMaxDims})) {}
 
 View::View(const View& other)
     : connection_(other.connection_),

@@ -39,6 +39,9 @@ constexpr std::uint32_t kSpinsAgainAfter = 8;
 // daemon went.
 constexpr std::chrono::milliseconds kLookAroundInterval{50};
 
+// Ids wrap; only their differences count.
+bool is_past(std::uint32_t count, std::uint32_t id) { return static_cast<std::int32_t>(count - id) > 0; }
+
 }  // namespace
 
 Requests::Requests(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters)
@@ -150,6 +153,7 @@ void Requests::transact_many(std::size_t count, std::size_t request_bytes,
 std::optional<std::uint32_t> Requests::begin(std::span<std::byte> request) {
   const std::uint32_t id = number(request);
   if (!os::send_message(socket_.get(), request)) return std::nullopt;
+  ++unanswered_;
   return id;
 }
 
@@ -160,7 +164,9 @@ std::uint32_t Requests::send(std::span<std::byte> request, Road road) {
     // fit.
     while (!has_room()) settle_next();
     post(request);
-  } else if (!os::send_message(socket_.get(), request)) {
+  } else if (os::send_message(socket_.get(), request)) {
+    ++unanswered_;
+  } else {
     lost("it hung up");
   }
   return id;
@@ -196,14 +202,17 @@ void Requests::settle(std::span<const std::byte> reply) {
   if (reply.size() != sizeof created) return;
   std::memcpy(&created, reply.data(), sizeof created);
   if (created.header.type != protocol::MessageType::kCreate || created.header.status != Errc::kOk) return;
+  // Each once: a daemon gone mad that says so again, or of what was not asked, would have us abort for ever.
+  if (is_past(settled_id_, created.header.id) || is_past(created.header.id, last_id_)) return;
+  settled_id_ = created.header.id + 1;
   protocol::Abort abort;
   abort.header = {protocol::Abort::kType, 0};  // an id that no caller waits for
   abort.slot = created.slot;
   abort.word = created.word;
   if (has_room()) {
     post(protocol::bytes_of(abort));
-  } else {
-    os::send_message(socket_.get(), protocol::bytes_of(abort));
+  } else if (os::send_message(socket_.get(), protocol::bytes_of(abort))) {
+    ++unanswered_;
   }
 }
 
@@ -216,6 +225,8 @@ void Requests::settle_what_was_given_up() {
 // ---- the socket -------------------------------------------------------------------------------
 
 Requests::Message Requests::receive(std::span<std::byte> buffer) {
+  // Each request has one reply; what a daemon gone mad says beyond that is not waited for.
+  if (unanswered_ == 0) lost("it answered something else than it was asked");
   for (;;) {
     os::Received received;
     try {
@@ -229,6 +240,7 @@ Requests::Message Requests::receive(std::span<std::byte> buffer) {
     if (received.truncated || received.size_bytes < sizeof(protocol::ReplyHeader)) {
       lost("it sent a reply of the wrong size");
     }
+    --unanswered_;
     return {received.size_bytes, std::move(received.fds)};
   }
 }
@@ -254,6 +266,7 @@ std::size_t Requests::take_from_socket(std::uint32_t id, std::span<std::byte> bu
 bool Requests::has_room() const { return ring_ && ring_->posted() - taken_ < shm::kRingEntries; }
 
 std::span<const std::byte> Requests::next_reply() {
+  if (taken_ == ring_->posted()) lost("it answered something else than it was asked");
   await_answer(taken_);
   return ring_->reply(taken_++);
 }

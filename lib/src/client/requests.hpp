@@ -118,8 +118,10 @@ class Requests {
   std::string lost_because_;   // not empty: no request can succeed any more
   std::optional<shm::RingClient> ring_;
   os::UniqueFd bell_;
-  std::uint32_t taken_ = 0;  // replies taken from the ring
-  bool given_up_ = false;    // among those to be taken are some of requests that were given up
+  std::uint32_t taken_ = 0;       // replies taken from the ring
+  std::uint32_t unanswered_ = 0;  // requests by socket whose replies did not come yet
+  std::uint32_t settled_id_ = 1;  // what was given up with a lower one is settled
+  bool given_up_ = false;         // among those to be taken are some of requests that were given up
   std::chrono::nanoseconds patience_ = std::chrono::microseconds(40);  // for how long it pays to spin
 };
 

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "os/pages.hpp"
+#include "shm/slot.hpp"
 
 namespace tensord::client {
 namespace {
@@ -56,6 +57,9 @@ SegmentTable::SegmentTable()
 }
 
 void SegmentTable::install(std::uint64_t id, os::Memfd read_only, const os::Memfd& read_write) {
+  if (read_only.size_bytes() < shm::kLivePrefixBytes) {
+    throw std::system_error(EINVAL, std::generic_category(), "a segment too small for any tensor");
+  }
   std::atomic<Segment*>& entry = entries_[protocol::segment_index(id)];
   Segment* segment = entry.load(std::memory_order_relaxed);
   if (segment == nullptr || segment->id() != id) {

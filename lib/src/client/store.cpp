@@ -240,7 +240,10 @@ std::vector<std::string> Store::names(std::string_view prefix) const {
     for (std::uint32_t i = 0; i < page.count && at < page.names.size(); ++i) {
       const std::size_t size = static_cast<unsigned char>(page.names[at++]);
       if (size > page.names.size() - at) throw InternalError("the daemon sent a broken page of names");
-      names.emplace_back(&page.names[at], size);
+      const std::string_view name(&page.names[at], size);
+      // Otherwise its pages need never end.
+      if (!names.empty() && name <= names.back()) throw InternalError("the daemon sent names out of order");
+      names.emplace_back(name);
       at += size;
     }
     if (page.more == 0 || page.count == 0) return names;

@@ -2,6 +2,7 @@
 // does not touch them, so there is nothing to copy.
 #include <tensord/view.hpp>
 
+#include <algorithm>
 #include <utility>
 
 #include <tensord/layout.hpp>
@@ -43,10 +44,29 @@ std::uint64_t View::generation() const {
 
 std::size_t View::size_bytes() const { return static_cast<std::size_t>(numel()) * slot_->dtype.itemsize(); }
 
-std::size_t View::extent_bytes() const {
-  if (!owns_layout_) return slot_->size_bytes;
-  // Was checked when the sub-view was made.
-  return protocol::extent_bytes(protocol::make_spec(dtype(), shape(), strides()).value()).value();
+std::size_t View::extent_bytes() const { return sound().extent_bytes; }
+
+// Attaching looks at no shape, for it has nanoseconds and shapes lie elsewhere. So whoever is about to touch
+// the elements asks here, and uses what was looked at: the catalog is the daemon's, and may change.
+View::Sound View::sound() const {
+  Sound found;
+  const std::uint8_t ndim = std::min(ndim_, std::uint8_t{kMaxDims});
+  found.dtype = slot_->dtype;
+  found.shape.ndim = found.strides.ndim = ndim;
+  std::copy_n(layout_->shape, ndim, found.shape.values.begin());
+  std::copy_n(layout_->strides, ndim, found.strides.values.begin());
+  const auto spec = protocol::make_spec(found.dtype, found.shape, found.strides);
+  const std::byte* const base = segment_base();
+  const auto offset = reinterpret_cast<std::uintptr_t>(data_) - reinterpret_cast<std::uintptr_t>(base);
+  const std::size_t segment_bytes = connection_->segment_of(*slot_).size_bytes();
+  if (spec && base != nullptr && offset <= segment_bytes) {
+    found.extent_bytes = protocol::extent_bytes(spec.value()).value();
+    const bool is_aligned =
+        reinterpret_cast<std::uintptr_t>(data_) % protocol::alignment_of(found.dtype) == 0;
+    if (is_aligned && found.extent_bytes <= segment_bytes - offset) return found;
+  }
+  throw InternalError("the catalog's entry for " + protocol::quoted(name()) +
+                      " describes no tensor that lies in its segment: the daemon is broken, or hostile");
 }
 
 std::int64_t View::numel() const { return count_elements(shape()); }
@@ -60,7 +80,7 @@ std::byte* View::segment_base() const {
   return connection_->segment_of(*slot_).base(mode_ == Mode::kReadWrite);
 }
 
-void View::populate() const { os::populate({data_, extent_bytes()}); }
+void View::populate() const { os::populate({data_, sound().extent_bytes}); }
 
 std::byte* View::mutable_data() const {
   if (mode_ == Mode::kReadWrite) return data_;
@@ -78,38 +98,44 @@ void View::require_dtype(DType dtype) const {
   }
 }
 
-void View::require_elements(DType dtype) const {
+std::size_t View::require_elements(DType dtype) const {
   require_dtype(dtype);
-  if (!is_contiguous(shape(), strides())) {
+  const Sound own = sound();
+  if (!is_contiguous(own.shape, own.strides)) {
     throw InvalidArgumentError("the elements of " + protocol::quoted(name()) +
                                " are not C-contiguous: use data(), shape() and strides()");
   }
+  return static_cast<std::size_t>(count_elements(own.shape));
 }
 
 std::shared_ptr<std::byte> View::map_private() const { return connection_->map_private(*this); }
 
 std::uint64_t View::clone_to(std::span<std::byte> destination, std::chrono::nanoseconds timeout) const {
-  return copy_out(destination, packed_strides(shape(), strides()), is_dense(shape(), strides()), timeout);
+  const Sound own = sound();
+  return copy_out(own, destination, packed_strides(own.shape, own.strides), is_dense(own.shape, own.strides),
+                  timeout);
 }
 
 std::uint64_t View::read(std::span<std::byte> destination, std::chrono::nanoseconds timeout) const {
-  return copy_out(destination, c_strides(shape()), is_contiguous(shape(), strides()), timeout);
+  const Sound own = sound();
+  return copy_out(own, destination, c_strides(own.shape), is_contiguous(own.shape, own.strides), timeout);
 }
 
-std::uint64_t View::copy_out(std::span<std::byte> destination,
+std::uint64_t View::copy_out(const Sound& own, std::span<std::byte> destination,
                              std::span<const std::int64_t> destination_strides, bool as_it_lies,
                              std::chrono::nanoseconds timeout) const {
-  if (destination.size() != size_bytes()) {
+  const std::size_t wanted_bytes = static_cast<std::size_t>(count_elements(own.shape)) * own.dtype.itemsize();
+  if (destination.size() != wanted_bytes) {
     throw InvalidArgumentError("a copy of the tensor " + protocol::quoted(name()) + " takes " +
-                               std::to_string(size_bytes()) + " bytes, the destination has " +
+                               std::to_string(wanted_bytes) + " bytes, the destination has " +
                                std::to_string(destination.size()));
   }
   const auto copy = [&] {
     if (as_it_lies) {
       client::copy_bytes(destination.data(), data_, destination.size());
     } else {
-      client::copy_strided(destination.data(), destination_strides, data_, strides(), shape(),
-                           dtype().itemsize());
+      client::copy_strided(destination.data(), destination_strides, data_, own.strides, own.shape,
+                           own.dtype.itemsize());
     }
   };
   std::uint64_t version = 0;

@@ -28,7 +28,14 @@ LiveWord unpacked(std::uint64_t bits) {
 
 // Sub-views and tensors that share their memory share the header, wherever their first element is.
 LiveHeader& View::live_header() const {
-  return *reinterpret_cast<LiveHeader*>(segment_base() + slot_->live_header_offset);
+  const std::uint64_t offset = slot_->live_header_offset;
+  std::byte* const base = segment_base();
+  if (base == nullptr || offset > connection_->segment_of(*slot_).size_bytes() - shm::kLivePrefixBytes ||
+      offset % alignof(LiveHeader) != 0) {
+    throw InternalError("the catalog's entry for " + protocol::quoted(name()) +
+                        " has changed while it is in use: the daemon is broken, or hostile");
+  }
+  return *reinterpret_cast<LiveHeader*>(base + offset);
 }
 
 client::LiveTensor View::live_tensor() const {
@@ -71,13 +78,21 @@ Writing::~Writing() {
 
 void Writing::end() noexcept {
   if (!view_) return;
-  client::end_writing(view_.live_header(), unpacked(held_));
+  try {
+    client::end_writing(view_.live_header(), unpacked(held_));
+  } catch (const InternalError&) {
+    // A daemon gone mad took the header away: there is nobody to tell.
+  }
   view_.reset();
 }
 
 void Writing::give_up() noexcept {
   if (!view_) return;
-  client::give_up_writing(view_.live_header(), unpacked(held_));
+  try {
+    client::give_up_writing(view_.live_header(), unpacked(held_));
+  } catch (const InternalError&) {
+    // A daemon gone mad took the header away: there is nobody to tell.
+  }
   view_.reset();
 }
 

@@ -160,6 +160,10 @@ Result<std::uint64_t> extent_bytes(const TensorSpec& spec) {
   return bytes;
 }
 
+std::size_t alignment_of(DType dtype) {
+  return dtype.itemsize() / (dtype.code == dtype_code::kComplex ? 2 : 1);
+}
+
 Result<Done> check_name(std::string_view name) {
   const auto refuse = [&](const std::string& why) { return invalid("the name " + quoted(name) + " " + why); };
   if (name.empty()) return invalid("the name is empty: a tensor needs a name such as \"run1/weights\"");

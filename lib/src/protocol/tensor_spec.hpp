@@ -39,6 +39,10 @@ struct TensorSpec {
 // Fails as above, and for negative strides or extents that reach past 2^62 bytes.
 [[nodiscard]] Result<std::uint64_t> extent_bytes(const TensorSpec& spec);
 
+// The bytes that the address of an element is a multiple of: those of an element, of complex numbers those of
+// a part. REQUIRES: a supported dtype.
+[[nodiscard]] std::size_t alignment_of(DType dtype);
+
 // The rules: 1 to 255 bytes of valid UTF-8 without control characters; parts between slashes are
 // not empty. Fails with kInvalidArgument, saying which rule was broken.
 [[nodiscard]] Result<Done> check_name(std::string_view name);

@@ -147,7 +147,8 @@ class RingClient {
   // The reply. REQUIRES: answered(number), and fewer than kRingEntries requests posted since.
   [[nodiscard]] std::span<const std::byte> reply(std::uint32_t number) const {
     const RingEntry& entry = memory_->entries[number % kRingEntries];
-    return {entry.reply, entry.reply_bytes < kRingReplyBytes ? entry.reply_bytes : kRingReplyBytes};
+    const std::uint32_t claimed = reinterpret_cast<const volatile std::uint32_t&>(entry.reply_bytes);
+    return {entry.reply, claimed < kRingReplyBytes ? claimed : kRingReplyBytes};
   }
 
  private:

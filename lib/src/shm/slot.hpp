@@ -45,6 +45,7 @@
 #include <string_view>
 
 #include <tensord/dtype.hpp>
+#include <tensord/layout.hpp>
 #include <tensord/view.hpp>
 
 namespace tensord::shm {
@@ -121,6 +122,14 @@ inline void set_name(Slot& slot, SlotTail& tail, std::string_view name) {
   if (name.size() <= kSlotNameBytes) return std::memcmp(slot.name, name.data(), name.size()) == 0;
   return std::memcmp(slot.name, name.data(), kSlotNameBytes) == 0 &&
          std::memcmp(tail.name, name.data(), name.size()) == 0;
+}
+// [trust] Whether all that the slot speaks of lies in a segment of this size; each number is looked at once.
+// REQUIRES: segment_bytes >= kLivePrefixBytes.
+[[nodiscard]] inline bool lies_inside(const Slot& slot, std::uint64_t segment_bytes) {
+  const std::uint64_t offset = slot.offset;
+  const std::uint64_t header_offset = slot.live_header_offset;
+  return offset <= segment_bytes && slot.size_bytes <= segment_bytes - offset && slot.ndim <= kMaxDims &&
+         header_offset <= segment_bytes - kLivePrefixBytes && header_offset % alignof(std::uint64_t) == 0;
 }
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "slots are shared between processes");
 
