@@ -19,9 +19,10 @@ enum class HugePages {
 //
 // A huge page takes 0.1 ms where there is memory. It takes 4 where the host of a virtual machine has to find
 // it first, which took back what lay free in large pieces; what lies in small pieces stayed with the machine.
-// Somebody waits for the segment. So once it shows that huge pages would make it late by more than kPatience,
-// the rest gets small ones, unless those turn out to be no cheaper: then it is huge, whatever that takes.
-// Times are those of the thread's processor, so a busy machine is not taken for a slow one.
+// Somebody waits for the segment. So if its memory is used only once, and once it shows that huge pages would
+// make it late by more than kPatience, the rest gets small ones, unless those turn out to be no cheaper: then
+// it is huge, whatever that takes. Times are those of the thread's processor, so a busy machine is not taken
+// for a slow one.
 class HugePageWish {
  public:
   using Nanoseconds = std::chrono::nanoseconds;
@@ -32,7 +33,12 @@ class HugePageWish {
   // Less is no ground to judge the rest by.
   static constexpr Nanoseconds kHiccup = std::chrono::milliseconds(10);
 
-  enum class For { kNothing, kPatience, kWhateverItTakes };
+  enum class For {
+    kNothing,
+    kPatience,         // of a segment that goes with its tensor
+    kUntilRefused,     // of one whose memory is used again: there it pays in the long run
+    kWhateverItTakes,  // --huge-pages always
+  };
   // `huge_pages` is how many the segment has room for.
   HugePageWish(For how, std::size_t huge_pages);
 

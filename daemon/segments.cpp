@@ -132,8 +132,8 @@ asio::awaitable<Result<Done>> Segments::make(SegmentPlan plan) {
   // optional: what co_spawn carries from one thread to the other must be default-constructible.
   std::optional<Result<os::Memfd>> made = co_await asio::co_spawn(
       helper_,
-      [this, plan]() -> asio::awaitable<std::optional<Result<os::Memfd>>> {
-        co_return co_await make_memfd(plan.size_bytes);
+      [this, plan, wish = wish_for(plan)]() -> asio::awaitable<std::optional<Result<os::Memfd>>> {
+        co_return co_await make_memfd(plan.size_bytes, wish);
       },
       asio::use_awaitable);
   Result<os::Memfd> memfd = std::move(*made);
@@ -153,17 +153,20 @@ asio::awaitable<Result<Done>> Segments::make(SegmentPlan plan) {
   co_return Done{};
 }
 
-HugePageWish::For Segments::how_much_to_wish() const {
-  if (!asks_for_huge_pages_) return HugePageWish::For::kNothing;
-  return huge_pages_ == HugePages::kAlways ? HugePageWish::For::kWhateverItTakes
-                                           : HugePageWish::For::kPatience;
+HugePageWish Segments::wish_for(const SegmentPlan& plan) const {
+  using For = HugePageWish::For;
+  const auto how_much = [&] {
+    if (!asks_for_huge_pages_) return For::kNothing;
+    if (huge_pages_ == HugePages::kAlways) return For::kWhateverItTakes;
+    return space_.is_worth_keeping(plan) ? For::kUntilRefused : For::kPatience;
+  };
+  return {how_much(), plan.size_bytes / os::kHugePageBytes};
 }
 
-asio::awaitable<Result<os::Memfd>> Segments::make_memfd(std::uint64_t size_bytes) {
+asio::awaitable<Result<os::Memfd>> Segments::make_memfd(std::uint64_t size_bytes, HugePageWish wish) {
   std::uint64_t huge_bytes = 0;
   try {
     os::Memfd memfd = os::Memfd::create("tensord-segment", size_bytes);
-    HugePageWish wish(how_much_to_wish(), size_bytes / os::kHugePageBytes);
     for (std::uint64_t at = 0; at < size_bytes;) {
       const std::uint64_t slice_bytes = std::min(kSliceBytes, size_bytes - at);
       const std::size_t got_bytes = put_huge_pages(memfd, at, slice_bytes, wish);

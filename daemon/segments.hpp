@@ -54,9 +54,9 @@ class Segments {
   // Whatever Space has to say, but NeedsDrop, which is done.
   Placement ask_space(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
   boost::asio::awaitable<Result<Done>> make(SegmentPlan plan);
-  [[nodiscard]] HugePageWish::For how_much_to_wish() const;
+  [[nodiscard]] HugePageWish wish_for(const SegmentPlan& plan) const;
   // These two run on the helper.
-  boost::asio::awaitable<Result<os::Memfd>> make_memfd(std::uint64_t size_bytes);
+  boost::asio::awaitable<Result<os::Memfd>> make_memfd(std::uint64_t size_bytes, HugePageWish wish);
   boost::asio::awaitable<void> end_memfd(os::Memfd memfd);
   void drop(const std::vector<SegmentId>& ids);
   [[nodiscard]] std::optional<SegmentId> next_id();

@@ -115,6 +115,11 @@ class Space {
   // REQUIRES: prefix_bytes is 0 or kCacheLineBytes.
   [[nodiscard]] Placement place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
 
+  // Whether the memory of such a segment is used again once the tensor that it is made for is gone.
+  [[nodiscard]] bool is_worth_keeping(const SegmentPlan& plan) const {
+    return plan.shared || plan.size_bytes <= keep_warm_bytes_;
+  }
+
   // Gives an extent back; whether its segment is empty now. Then surplus() may have something.
   // REQUIRES: an extent from Placed, not yet freed.
   bool free(const Extent& extent);

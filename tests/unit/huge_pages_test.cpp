@@ -45,6 +45,13 @@ TEST_CASE("a segment of 64 MiB is worth the wait for late huge pages", "[huge_pa
   CHECK(ask(wish, kLate, 32) == 32);
 }
 
+TEST_CASE("memory that is used again is worth the wait, too", "[huge_pages]") {
+  HugePageWish wish(For::kUntilRefused, kOfAGibibyte);
+  CHECK(ask(wish, kLate) == kOfAGibibyte);
+  wish.was_refused();
+  CHECK_FALSE(wish.asks());
+}
+
 TEST_CASE("a few late huge pages among quick ones are a hiccup", "[huge_pages]") {
   HugePageWish wish(For::kPatience, kOfAGibibyte);
   ask(wish, kQuick, 100);

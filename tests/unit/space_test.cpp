@@ -473,3 +473,10 @@ TEST_CASE("random use keeps extents apart, pools apart, and the limit", "[space]
     CHECK(seen[outcome] >= 10);
   }
 }
+
+TEST_CASE("a segment is worth keeping if others share it, or if it can stay warm", "[space]") {
+  const Space space(8_GiB, /*keep_warm_bytes=*/1_GiB);
+  CHECK(space.is_worth_keeping({kSealed, 1_GiB, /*shared=*/false}));
+  CHECK_FALSE(space.is_worth_keeping({kSealed, 1_GiB + 1, false}));
+  CHECK(space.is_worth_keeping({kSealed, 1_GiB + 1, true}));
+}
