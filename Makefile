@@ -15,13 +15,14 @@ export PATH := $(VENV)/bin:$(PATH)
 
 say = @printf '\n== %s ==\n'
 
-.PHONY: help setup build test demo bench bench-build bench-ours bench-peers format clean
+.PHONY: help setup build test fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
 .NOTPARALLEL:
 
 help:
 	@echo 'tensord: named tensors in shared memory. Targets:'
 	@echo '  make demo     three processes, one model in shared memory: the example in examples/digits'
 	@echo '  make test     build and run every test: C++ (also under the sanitizers) and Python'
+	@echo '  make fuzz     the fuzzers, for MINUTES=10 in all; KEEP=--keep puts what they found into the corpus'
 	@echo '  make bench    the benchmarks, all of them: JSON in build/bench, tables and plots in docs (half an hour at most)'
 	@echo '  make bench-ours    only tensord against what the machine allows'
 	@echo '  make bench-peers   only tensord beside Ray, Plasma, iceoryx2 and others, each in an environment under build/peers'
@@ -67,7 +68,30 @@ test: build wheel
 	@cmake --preset tsan
 	@cmake --build --preset tsan
 	@ctest --preset tsan
+	@$(MAKE) --no-print-directory fuzz-tests
 	$(say) 'all tests passed'
+
+# libFuzzer belongs to clang, which is all that is missing where these are skipped; scripts/setup installs it where
+# there is a package of it.
+FUZZ_COMPILER := clang++-14
+MINUTES ?= 10
+KEEP ?=
+
+fuzz-build:
+	@cmake --preset fuzz
+	@cmake --build --preset fuzz
+
+fuzz-tests:
+	$(say) 'fuzzers, for a short while each: build/fuzz'
+	@if command -v $(FUZZ_COMPILER) >/dev/null; then \
+	  $(MAKE) --no-print-directory fuzz-build && ctest --preset fuzz; \
+	else \
+	  echo 'skipped: there is no $(FUZZ_COMPILER); install clang 14 with its run-time library'; \
+	fi
+
+fuzz: setup fuzz-build
+	$(say) 'fuzzers, $(MINUTES) minutes in all: build/fuzz'
+	@tests/fuzz/run --build build/fuzz/tests/fuzz --minutes $(MINUTES) $(KEEP)
 
 demo: wheel
 	$(say) 'building the C++ training job: build/dev'

@@ -1,3 +1,4 @@
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -105,4 +106,16 @@ TEST_CASE("what a stranger named can be printed", "[spec]") {
   CHECK(quoted("a\nb\xff") == "'a\\x0ab\\xff'");
   CHECK(quoted("größe") == "'größe'");
   CHECK(quoted(std::string(500, 'x')).size() < 100);
+}
+
+TEST_CASE("elements are aligned to their size, complex ones to that of their parts", "[spec]") {
+  CHECK(alignment_of(kFloat64) == 8);
+  CHECK(alignment_of(kFloat8E4M3FN) == 1);
+  CHECK(alignment_of(kFloat4E2M1FNx2) == 1);
+  CHECK(alignment_of(kComplex128) == 8);
+  CHECK(alignment_of(kComplex32) == 2);
+  for (const DType dtype : supported_dtypes()) {
+    INFO(dtype_name(dtype));
+    CHECK(std::has_single_bit(alignment_of(dtype)));
+  }
 }
