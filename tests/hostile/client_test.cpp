@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <functional>
@@ -22,6 +23,7 @@
 #include "catch.hpp"
 #include "daemon_process.hpp"
 #include "raw_client.hpp"
+#include "shm/slot.hpp"
 
 using namespace tensord;
 using namespace tensord::protocol;
@@ -307,6 +309,40 @@ TEST_CASE(
   CHECK(in_open.as<float>()[0] == 0.0f);  // docs/security.md says so
   CHECK(std::ranges::count(elsewhere.as<float>(), 2.0f) == 5000);
   CHECK(eventually([&] { return honest.stats().dying_tensors == 0; }));
+}
+
+TEST_CASE("a live tensor whose header is garbage, always another, keeps its readers no longer than they said",
+          "[hostile]") {
+  const DaemonProcess daemon;
+  const Attack attack([&] {
+    static std::mt19937_64 random(3);
+    static const View view = daemon.connect().attach("open/live", Mode::kReadWrite);
+    auto* const header =
+        reinterpret_cast<std::atomic<std::uint64_t>*>(view.mutable_data() - shm::kLivePrefixBytes);
+    for (int i = 0; i < 1'000; ++i) {
+      header[random() % 3].store(random() % 2 == 0 ? random() : random() % 8);
+    }
+  });
+  const Store honest = daemon.connect();
+  const View view = honest.put<float>("open/live", std::vector<float>(100, 1.0f), {.kind = Kind::kLive});
+  std::vector<float> own(100);
+  int done = 0, read = 0, refused = 0;
+  const bool enough = eventually([&] {
+    try {
+      view.read(std::span(own), std::chrono::milliseconds(2));
+      ++read;
+      view.wait(0, std::chrono::milliseconds(2));
+    } catch (const TornWriteError&) {
+      ++refused;
+    } catch (const TimeoutError&) {
+      ++refused;
+    }
+    return ++done >= kRounds && attack.turns() >= kTurns && refused > 0;
+  });
+  CHECK(enough);
+  const bool is_whole = read == 0 || std::ranges::count(own, 1.0f) == 100;
+  CHECK(is_whole);
+  CHECK(honest.attach("open/live").numel() == 100);
 }
 
 TEST_CASE("who holds everything leaves others an error that says so, and all of it back when he ends",
