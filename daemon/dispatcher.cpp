@@ -68,6 +68,9 @@ std::optional<Outcome> Dispatcher::handle_now(ClientId client, std::span<const s
     case MessageType::kPublish:
       return reply_to.operator()<protocol::Publish>(
           [&](const auto& request) { return service_.publish(client, request); });
+    case MessageType::kPublishSpare:
+      return reply_to.operator()<protocol::PublishSpare>(
+          [&](const auto& request) { return service_.publish_spare(client, request); });
     case MessageType::kPublishMany:
       return reply_to.operator()<protocol::PublishMany>(
           [&](const auto& request) { return service_.publish_many(client, request); });

@@ -58,6 +58,8 @@ Result<Done> Namespaces::check(std::uint32_t id, const Credentials& who, Right r
   return Done{};
 }
 
+void Namespaces::tensor_came(std::uint32_t id) { ++by_id_.at(id)->second.tensors; }
+
 void Namespaces::tensor_gone(std::uint32_t id) { --by_id_.at(id)->second.tensors; }
 
 void Namespaces::forget_unused() {

@@ -44,6 +44,8 @@ class Namespaces {
   [[nodiscard]] Result<Done> check(std::string_view tensor_name, const Credentials& who, Right right) const;
   [[nodiscard]] Result<Done> check(std::uint32_t id, const Credentials& who, Right right) const;
 
+  // One tensor more, or less, in a namespace that exists.
+  void tensor_came(std::uint32_t id);
   void tensor_gone(std::uint32_t id);
 
  private:

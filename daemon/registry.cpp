@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <cassert>
-#include <chrono>
 #include <cstring>
 
 #include "near_names.hpp"
 #include "os/futex.hpp"
 #include "shm/live_header.hpp"
 #include "shm/name_hash.hpp"
+#include "unix_time.hpp"
 
 namespace tensord::daemon {
 namespace {
@@ -19,12 +19,6 @@ namespace {
 using protocol::quoted;
 using shm::SlotState;
 using shm::SlotWord;
-
-std::uint64_t unix_now_ns() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                        std::chrono::system_clock::now().time_since_epoch())
-                                        .count());
-}
 
 // Ends the batch even if something throws: a sequence that stays odd would send every attach_many here.
 class Together {
@@ -58,7 +52,7 @@ ClientId Registry::add_client(const Credentials& who, shm::LedgerScanner ledger)
     ++last_client_;
   } while (last_client_ == 0 || last_client_ == shm::kTornWriter || clients_.contains(last_client_));
   const ClientId id = last_client_;
-  clients_.emplace(id, Client{who, ledger, {}, {}, {}});
+  clients_.emplace(id, Client{.who = who, .ledger = ledger});
   return id;
 }
 
@@ -79,6 +73,9 @@ void Registry::remove_client(ClientId id) {
   // Its lists go with it, so nothing is removed from them.
   for (const SlotIndex slot : client.building) let_die(slot);
   for (const SlotIndex slot : client.bound) let_die(slot);
+  if (client.has_spare) {
+    let_die(spare_of(id));
+  }
   sweep();
 }
 
@@ -110,7 +107,8 @@ Result<Pool> Registry::admit(ClientId id, const NewTensor& wanted) {
   const Result<Namespace*> space = namespaces_.find_or_make(wanted.name, client(id).who);
   if (!space) return space.failure();
   if (!wanted.replace && by_name_.contains(wanted.name)) return already_exists(wanted.name);
-  if (free_slots_.empty() && untouched_slots_ == catalog_.slot_count()) {
+  if (no_slot_is_free() && take_back_spares()) sweep();
+  if (no_slot_is_free()) {
     return Failure{Errc::kOutOfSpace, "the store holds " + std::to_string(catalog_.slot_count()) +
                                           " tensors, which is its limit (--max-tensors): delete some"};
   }
@@ -171,32 +169,44 @@ Result<SlotIndex> Registry::start(ClientId id, const NewTensor& wanted, const Po
   tensor->offset_bytes = room->offset_bytes + wanted.room_offset_bytes;
   tensor->size_bytes = wanted.size_bytes;
   tensor->created_unix_ns = unix_now_ns();
-  ++room->tensors;
-  ++room->living;
-  tensor->room = std::move(room);
-
-  shm::Slot& slot = catalog_.slot(index);
-  slot.store_word(SlotWord::of(generations_[index], SlotState::kBuilding));
-  slot.segment.store(tensor->room->extent.segment, std::memory_order_release);
-  slot.offset = tensor->offset_bytes;
-  slot.size_bytes = tensor->size_bytes;
-  slot.live_header_offset =
-      tensor->kind == Kind::kLive ? tensor->room->offset_bytes - shm::kLivePrefixBytes : 0;
-  slot.created_unix_ns = tensor->created_unix_ns;
-  slot.owner_uid = tensor->owner;
-  slot.dtype = tensor->spec.dtype;
-  slot.ndim = static_cast<std::uint8_t>(tensor->spec.ndim);
-  slot.kind = static_cast<std::uint8_t>(tensor->kind);
-  slot.lifetime = static_cast<std::uint8_t>(tensor->lifetime);
-  shm::SlotTail& tail = catalog_.tail(index);
-  shm::set_name(slot, tail, tensor->name);
-  std::copy_n(tensor->spec.shape, kMaxDims, tail.layout.shape);
-  std::copy_n(tensor->spec.strides, kMaxDims, tail.layout.strides);
+  enter_room(*tensor, std::move(room));
 
   by_draft_name_.emplace(tensor->name, index);
   tensors_[index] = std::move(tensor);
+  catalog_.slot(index).store_word(SlotWord::of(generations_[index], SlotState::kBuilding));
+  show(index);
   add_to(client(id).building, index);
   return index;
+}
+
+void Registry::enter_room(Tensor& tensor, std::shared_ptr<Room> room) {
+  ++room->tensors;
+  ++room->living;
+  tensor.room = std::move(room);
+}
+
+void Registry::show(SlotIndex index) {
+  const Tensor& tensor = *tensors_[index];
+  shm::Slot& slot = catalog_.slot(index);
+  slot.segment.store(tensor.room->extent.segment, std::memory_order_release);
+  slot.offset = tensor.offset_bytes;
+  slot.size_bytes = tensor.size_bytes;
+  slot.live_header_offset =
+      tensor.kind == Kind::kLive ? tensor.room->offset_bytes - shm::kLivePrefixBytes : 0;
+  slot.created_unix_ns = tensor.created_unix_ns;
+  slot.owner_uid = tensor.owner;
+  slot.dtype = tensor.spec.dtype;
+  slot.ndim = static_cast<std::uint8_t>(tensor.spec.ndim);
+  slot.kind = static_cast<std::uint8_t>(tensor.kind);
+  slot.lifetime = static_cast<std::uint8_t>(tensor.lifetime);
+  shm::SlotTail& tail = catalog_.tail(index);
+  shm::set_name(slot, tail, tensor.name);
+  std::copy_n(tensor.spec.shape, kMaxDims, tail.layout.shape);
+  std::copy_n(tensor.spec.strides, kMaxDims, tail.layout.strides);
+}
+
+bool Registry::no_slot_is_free() const {
+  return free_slots_.empty() && untouched_slots_ == catalog_.slot_count();
 }
 
 std::optional<SlotIndex> Registry::take_slot() {
@@ -212,7 +222,8 @@ std::optional<SlotIndex> Registry::take_slot() {
 Tensor* Registry::building(ClientId id, const Draft& draft) {
   if (draft.slot >= tensors_.size()) return nullptr;
   Tensor* const tensor = tensors_[draft.slot].get();
-  const bool ours = tensor != nullptr && tensor->creator == id && tensor->state == SlotState::kBuilding;
+  const bool ours = tensor != nullptr && tensor->creator == id && tensor->state == SlotState::kBuilding &&
+                    !tensor->is_spare;
   return ours && draft.word == word(draft.slot) ? tensor : nullptr;
 }
 
@@ -246,10 +257,13 @@ void Registry::remove_from(SlotList& list, SlotIndex slot) {
   list.pop_back();
 }
 
-void Registry::enter(ClientId id, SlotIndex slot) {
-  const Tensor& fresh = *tensors_[slot];
+void Registry::leave_drafts(ClientId id, SlotIndex slot) {
   remove_from(client(id).building, slot);
   forget_draft(slot);
+}
+
+void Registry::enter(ClientId id, SlotIndex slot) {
+  const Tensor& fresh = *tensors_[slot];
   if (fresh.lifetime == Lifetime::kClient) add_to(client(id).bound, slot);
   set_state(slot, SlotState::kPublished);
   catalog_.index_insert(fresh.hash, slot);
@@ -271,6 +285,7 @@ void Registry::enter(ClientId id, SlotIndex slot) {
 Result<Done> Registry::publish(ClientId id, SlotIndex slot, std::uint64_t word) {
   const Result<Done> publishable = check_publishable(id, {slot, word});
   if (!publishable) return publishable;
+  leave_drafts(id, slot);
   enter(id, slot);
   announce(slot);
   return Done{};
@@ -290,7 +305,10 @@ Result<Done> Registry::publish_many(ClientId id, const std::vector<Draft>& batch
   }
   {
     const Together together(catalog_);
-    for (const Draft& draft : batch) enter(id, draft.slot);
+    for (const Draft& draft : batch) {
+      leave_drafts(id, draft.slot);
+      enter(id, draft.slot);
+    }
   }
   for (const Draft& draft : batch) announce(draft.slot);
   return Done{};
@@ -339,7 +357,11 @@ void Registry::let_die(SlotIndex slot) {
     }
   } else {
     assert(tensor.state == SlotState::kBuilding);
-    forget_draft(slot);
+    if (tensor.is_spare) {
+      leave_spares(slot);
+    } else {
+      forget_draft(slot);
+    }
   }
   set_state(slot, SlotState::kDying);
   if (--tensor.room->living == 0) dying_bytes_ += tensor.room->extent.size_bytes;
@@ -414,9 +436,12 @@ void Registry::visit_names(std::string_view prefix, std::string_view after,
 }
 
 Registry::Figures Registry::figures() const {
-  return {static_cast<std::uint32_t>(by_name_.size()), static_cast<std::uint32_t>(by_draft_name_.size()),
-          static_cast<std::uint32_t>(dying_.size()), static_cast<std::uint32_t>(clients_.size()),
-          dying_bytes_};
+  return {static_cast<std::uint32_t>(by_name_.size()),
+          static_cast<std::uint32_t>(by_draft_name_.size()),
+          static_cast<std::uint32_t>(dying_.size()),
+          static_cast<std::uint32_t>(clients_.size()),
+          dying_bytes_,
+          spare_bytes_};
 }
 
 Failure Registry::already_exists(std::string_view name) const {

@@ -4,6 +4,7 @@
 // own memory, and nothing is read back from shared memory except the pins in the ledgers.
 //
 //   begin()    name and space are the caller's      slot Free      -> Building
+//   grant_spare()  the same, without a name yet
 //   publish()  the name is taken, or taken over     slot Building  -> Published
 //   remove()   the name goes, the bytes wait        slot Published -> Dying
 //   reclaim    when no granted ledger pins it       slot Dying     -> Free, extent given back
@@ -72,7 +73,9 @@ struct Tensor {
   std::uint64_t offset_bytes = 0;  // of the first element, in its segment
   std::uint64_t size_bytes = 0;
   std::uint64_t created_unix_ns = 0;
-  std::size_t list_place = 0;  // in the one list that it is in, if any: building, bound or dying
+  bool is_spare = false;  // a draft without a name (messages.hpp, PublishReply)
+  bool is_old_spare = false;
+  std::size_t list_place = 0;  // in the one list that it is in, if any: building, bound, spares or dying
 };
 
 // What a client asks for with Create, checked in form but not yet against the store.
@@ -118,6 +121,18 @@ class Registry {
   // These fail with kNotFound unless this client is building this very tensor (slot and word).
   Result<Done> publish(ClientId client, SlotIndex slot, std::uint64_t word);
   Result<Done> abort(ClientId client, SlotIndex slot, std::uint64_t word);
+  // The client gets a spare like this published tensor, in the extent, in place of one that it does not use.
+  // Nothing: it uses one, or no slot is free; the extent stays the caller's then.
+  std::optional<SlotIndex> grant_spare(ClientId client, SlotIndex like, const Placed& placed);
+  // Publishes this spare as `wanted`, of which the room counts for nothing. Fails with kNotFound (the client
+  // has no such spare), kAlreadyExists, kPermissionDenied, kInvalidArgument (another size, kind or
+  // namespace).
+  Result<Done> publish_spare(ClientId client, const Draft& spare, const NewTensor& wanted);
+  // Takes spares back; their bytes return when no client pins them. Whether there were any.
+  bool take_back_spares();
+  // The same with those that have not been used since the call before.
+  void take_back_idle_spares();
+  [[nodiscard]] bool any_spares() const { return !spares_.empty(); }
   // Publishes all of them, or none and leaves all as they were. Fails with kNotFound as above,
   // kAlreadyExists, kInvalidArgument (the same name or tensor twice).
   Result<Done> publish_many(ClientId client, const std::vector<Draft>& batch);
@@ -142,7 +157,7 @@ class Registry {
                    const std::function<bool(std::string_view)>& visit) const;
   struct Figures {
     std::uint32_t tensors = 0, building = 0, dying = 0, clients = 0;
-    std::uint64_t dying_bytes = 0;
+    std::uint64_t dying_bytes = 0, spare_bytes = 0;
   };
   [[nodiscard]] Figures figures() const;
 
@@ -156,9 +171,10 @@ class Registry {
   struct Client {
     Credentials who;
     shm::LedgerScanner ledger;
-    std::unordered_set<SegmentId> granted;
-    SlotList building;
-    SlotList bound;  // published, with Lifetime::kClient
+    std::unordered_set<SegmentId> granted{};
+    SlotList building{};
+    bool has_spare = false;
+    SlotList bound{};  // published, with Lifetime::kClient
   };
   struct SegmentUse {
     Pool pool;
@@ -173,12 +189,19 @@ class Registry {
   Result<SlotIndex> start(ClientId client, const NewTensor& wanted, const Pool& pool,
                           std::shared_ptr<Room> room);
   [[nodiscard]] std::optional<SlotIndex> take_slot();
+  [[nodiscard]] bool no_slot_is_free() const;
+  void show(SlotIndex slot);  // in the catalog, but for the word
+  void enter_room(Tensor& tensor, std::shared_ptr<Room> room);
   [[nodiscard]] Tensor* building(ClientId client, const Draft& draft);
   // Why this draft of the client's cannot be published, if it cannot.
   [[nodiscard]] Result<Done> check_publishable(ClientId client, const Draft& draft);
-  void announce(SlotIndex slot);                // to those who wait for its name (Store::wait)
-  void enter(ClientId client, SlotIndex slot);  // Building -> Published. REQUIRES: publishable
-  void forget_draft(SlotIndex slot);            // from by_draft_name_
+  void announce(SlotIndex slot);  // to those who wait for its name (Store::wait)
+  void leave_drafts(ClientId client, SlotIndex slot);
+  [[nodiscard]] SlotIndex spare_of(ClientId client) const;  // REQUIRES: it has one
+  void leave_spares(SlotIndex slot);
+  // Building -> Published. REQUIRES: publishable, and in no list.
+  void enter(ClientId client, SlotIndex slot);
+  void forget_draft(SlotIndex slot);  // from by_draft_name_
   void set_state(SlotIndex slot, shm::SlotState state);
   void let_die(SlotIndex slot);   // Building or Published -> Dying, and Free at once if unpinned
   void set_free(SlotIndex slot);  // REQUIRES: Dying, not pinned, in no list
@@ -203,6 +226,8 @@ class Registry {
   std::bitset<shm::kNameEventWords> awaited_;  // name events that somebody may wait for
   SlotList dying_;
   std::uint64_t dying_bytes_ = 0;
+  SlotList spares_;
+  std::uint64_t spare_bytes_ = 0;
 
   ClientId last_client_ = 0;
   std::unordered_map<ClientId, Client> clients_;

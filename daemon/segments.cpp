@@ -106,6 +106,13 @@ std::optional<Result<Placed>> Segments::place_now(Pool pool, std::uint64_t size_
   return std::nullopt;
 }
 
+std::optional<Placed> Segments::place_if_free(Pool pool, std::uint64_t size_bytes,
+                                              std::uint64_t prefix_bytes) {
+  const Placement placement = space_.place(pool, size_bytes, prefix_bytes);
+  const auto* const placed = std::get_if<Placed>(&placement);
+  return placed != nullptr ? std::optional(*placed) : std::nullopt;
+}
+
 asio::awaitable<Result<Placed>> Segments::place(Pool pool, std::uint64_t size_bytes,
                                                 std::uint64_t prefix_bytes) {
   for (;;) {

@@ -40,6 +40,8 @@ class Segments {
   // The same, and fails with kLimitReached (segments), too.
   boost::asio::awaitable<Result<Placed>> place(Pool pool, std::uint64_t size_bytes,
                                                std::uint64_t prefix_bytes);
+  // The same, if it takes nothing but a range that is free in a segment that exists.
+  std::optional<Placed> place_if_free(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
   void give_back(const Extent& extent);
 
   [[nodiscard]] bool asks_for_huge_pages() const { return asks_for_huge_pages_; }

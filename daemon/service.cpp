@@ -31,6 +31,11 @@ using protocol::quoted;
 // message, or its socket was full) is made up for by this.
 constexpr std::chrono::milliseconds kSweepInterval{200};
 
+// A put of more takes longer for copying than a request, whatever it waits for, and would leave more behind.
+constexpr std::uint64_t kMaxSpareBytes = std::uint64_t{4} << 20;
+// Taken back after one to two of these without a put.
+constexpr std::chrono::milliseconds kSpareIdleInterval{1000};
+
 template <class T>
 T random_value() {
   T value{};
@@ -71,6 +76,26 @@ Result<Done> ask_for_room(const protocol::Create& request, NewTensor& wanted) {
   return Done{};
 }
 
+std::uint64_t prefix_bytes(Kind kind) { return kind == Kind::kLive ? shm::kLivePrefixBytes : 0; }
+
+// What Create and PublishSpare have in common, checked.
+template <class Request>
+Result<NewTensor> describe(const Request& request) {
+  NewTensor wanted;
+  wanted.name = request.name.view();
+  wanted.spec = request.spec;
+  wanted.lifetime = static_cast<Lifetime>(request.lifetime);
+  wanted.replace = request.replace != 0;
+  if (const Result<Done> valid = protocol::check_name(wanted.name); !valid) return valid.failure();
+  if (request.lifetime > 1 || request.replace > 1) {
+    return Failure{Errc::kInvalidArgument, "lifetime and replace are 0 or 1 each"};
+  }
+  const Result<std::uint64_t> size_bytes = protocol::extent_bytes(wanted.spec);
+  if (!size_bytes) return size_bytes.failure();
+  wanted.size_bytes = size_bytes.value();
+  return wanted;
+}
+
 const shm::CatalogHeader& header_of(const bip::mapped_region& catalog) {
   return *static_cast<const shm::CatalogHeader*>(catalog.get_address());
 }
@@ -98,7 +123,8 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
                          ? [this](std::function<void()> work) { segments_.on_helper(std::move(work)); }
                          : CatalogPages::Run()),
       ledgers_(loop, options.max_tensors),
-      sweep_timer_(loop) {}
+      sweep_timer_(loop),
+      spare_timer_(loop) {}
 
 // ---- coming and going -------------------------------------------------------------------------
 
@@ -149,25 +175,17 @@ void Service::farewell(ClientId client) {
 // ---- tensors ----------------------------------------------------------------------------------
 
 Result<Service::Admitted> Service::admit(ClientId client, const protocol::Create& request) {
-  NewTensor wanted;
-  wanted.name = request.name.view();
-  wanted.spec = request.spec;
+  Result<NewTensor> described = describe(request);
+  if (!described) return described.failure();
+  if (request.kind > 1) return Failure{Errc::kInvalidArgument, "kind is 0 or 1"};
+  NewTensor& wanted = described.value();
   wanted.kind = static_cast<Kind>(request.kind);
-  wanted.lifetime = static_cast<Lifetime>(request.lifetime);
-  wanted.replace = request.replace != 0;
-  if (const Result<Done> valid = protocol::check_name(wanted.name); !valid) return valid.failure();
-  if (request.kind > 1 || request.lifetime > 1 || request.replace > 1) {
-    return Failure{Errc::kInvalidArgument, "kind, lifetime and replace are 0 or 1 each"};
-  }
-  const Result<std::uint64_t> size_bytes = protocol::extent_bytes(wanted.spec);
-  if (!size_bytes) return size_bytes.failure();
-  wanted.size_bytes = size_bytes.value();
   if (const Result<Done> fits = ask_for_room(request, wanted); !fits) return fits.failure();
 
   const Result<Pool> pool = registry_.admit(client, wanted);
   if (!pool) return pool.failure();
-  const std::uint64_t prefix_bytes = wanted.kind == Kind::kLive ? shm::kLivePrefixBytes : 0;
-  return Admitted{std::move(wanted), pool.value(), prefix_bytes};
+  const std::uint64_t prefix = prefix_bytes(wanted.kind);
+  return Admitted{std::move(wanted), pool.value(), prefix};
 }
 
 Result<protocol::CreateReply> Service::place(ClientId client, const Admitted& admitted,
@@ -184,7 +202,10 @@ std::optional<Result<protocol::CreateReply>> Service::create_now(ClientId client
   if (!admitted) return admitted.failure();
   const auto& [wanted, pool, prefix_bytes] = admitted.value();
   if (wanted.in_room_of) return created(registry_.join(client, wanted, pool));
-  const auto placed = segments_.place_now(pool, wanted.room_bytes, prefix_bytes);
+  auto placed = segments_.place_now(pool, wanted.room_bytes, prefix_bytes);
+  if (placed && !*placed && registry_.take_back_spares()) {
+    placed = segments_.place_now(pool, wanted.room_bytes, prefix_bytes);
+  }
   if (!placed) return std::nullopt;
   return place(client, admitted.value(), *placed);
 }
@@ -193,28 +214,74 @@ asio::awaitable<Result<protocol::CreateReply>> Service::create(ClientId client, 
   const Result<Admitted> admitted = admit(client, request);
   if (!admitted) co_return admitted.failure();
   const auto& [wanted, pool, prefix_bytes] = admitted.value();
-  const Result<Placed> placed = co_await segments_.place(pool, wanted.room_bytes, prefix_bytes);
+  Result<Placed> placed = co_await segments_.place(pool, wanted.room_bytes, prefix_bytes);
+  if (!placed && registry_.take_back_spares()) {
+    placed = co_await segments_.place(pool, wanted.room_bytes, prefix_bytes);
+  }
   co_return place(client, admitted.value(), placed);
 }
 
 Result<protocol::CreateReply> Service::created(const Result<SlotIndex>& slot) {
   if (!slot) return slot.failure();
   catalog_pages_.reach(slot.value());
-  const Tensor& tensor = registry_.tensor(slot.value());
-  protocol::CreateReply reply;
-  reply.slot = slot.value();
-  reply.word = registry_.word(slot.value());
-  reply.segment = tensor.room->extent.segment;
-  reply.offset = tensor.offset_bytes;
-  reply.size_bytes = tensor.size_bytes;
-  return reply;
+  return protocol::CreateReply{{}, granted(slot.value())};
+}
+
+protocol::Granted Service::granted(SlotIndex slot) const {
+  const Tensor& tensor = registry_.tensor(slot);
+  return {slot, 0, registry_.word(slot), tensor.room->extent.segment, tensor.offset_bytes, tensor.size_bytes};
 }
 
 Result<protocol::PublishReply> Service::publish(ClientId client, const protocol::Publish& request) {
+  if (request.wants_spare > 1) return Failure{Errc::kInvalidArgument, "wants_spare is 0 or 1"};
   const Result<Done> done = registry_.publish(client, request.slot, request.word);
   sweep_while_needed();
   if (!done) return done.failure();
-  return protocol::PublishReply{};
+  return published(client, request.slot, request.wants_spare != 0);
+}
+
+Result<protocol::PublishReply> Service::publish_spare(ClientId client,
+                                                      const protocol::PublishSpare& request) {
+  if (request.wants_spare > 1) return Failure{Errc::kInvalidArgument, "wants_spare is 0 or 1"};
+  const Result<NewTensor> wanted = describe(request);
+  if (!wanted) return wanted.failure();
+  const Result<Done> done = registry_.publish_spare(client, {request.slot, request.word}, wanted.value());
+  sweep_while_needed();
+  if (!done) return done.failure();
+  return published(client, request.slot, request.wants_spare != 0);
+}
+
+protocol::PublishReply Service::published(ClientId client, SlotIndex slot, bool wants_spare) {
+  return {{}, wants_spare ? grant_spare(client, slot) : protocol::Granted{}};
+}
+
+protocol::Granted Service::grant_spare(ClientId client, SlotIndex like) {
+  const Tensor& model = registry_.tensor(like);
+  if (model.size_bytes > kMaxSpareBytes || model.room->tensors != 1) return {};
+  const auto placed =
+      segments_.place_if_free({model.namespace_id, model.kind}, model.size_bytes, prefix_bytes(model.kind));
+  if (!placed) return {};
+  const auto spare = registry_.grant_spare(client, like, *placed);
+  if (!spare) {
+    segments_.give_back(placed->extent);
+    return {};
+  }
+  catalog_pages_.reach(*spare);
+  take_back_idle_spares_later();
+  return granted(*spare);
+}
+
+void Service::take_back_idle_spares_later() {
+  if (awaiting_idle_spares_ || !registry_.any_spares()) return;
+  awaiting_idle_spares_ = true;
+  spare_timer_.expires_after(kSpareIdleInterval);
+  spare_timer_.async_wait([this](const boost::system::error_code& error) {
+    awaiting_idle_spares_ = false;
+    if (error) return;
+    registry_.take_back_idle_spares();
+    sweep_while_needed();
+    take_back_idle_spares_later();
+  });
 }
 
 Result<protocol::PublishManyReply> Service::publish_many(ClientId client,
@@ -366,7 +433,7 @@ protocol::StatsReply Service::stats() const {
   protocol::StatsReply reply;
   reply.limit_bytes = space.limit_bytes;
   reply.reserved_bytes = space.reserved_bytes;
-  reply.used_bytes = space.used_bytes;
+  reply.used_bytes = space.used_bytes - tensors.spare_bytes;
   reply.dying_bytes = tensors.dying_bytes;
   reply.largest_free_bytes = space.largest_free_bytes;
   reply.uptime_ms = static_cast<std::uint64_t>(

@@ -50,6 +50,7 @@ class Service {
   std::optional<Result<protocol::CreateReply>> create_now(ClientId client, const protocol::Create& request);
   boost::asio::awaitable<Result<protocol::CreateReply>> create(ClientId client, protocol::Create request);
   Result<protocol::PublishReply> publish(ClientId client, const protocol::Publish& request);
+  Result<protocol::PublishReply> publish_spare(ClientId client, const protocol::PublishSpare& request);
   // Keeps what came of a batch until its last message, for this client.
   Result<protocol::PublishManyReply> publish_many(ClientId client, const protocol::PublishMany& request);
   Result<protocol::AbortReply> abort(ClientId client, const protocol::Abort& request);
@@ -83,6 +84,11 @@ class Service {
   [[nodiscard]] Result<protocol::CreateReply> created(const Result<SlotIndex>& slot);
   Result<Done> grant_segment(ClientId client, SegmentId segment, protocol::Access access,
                              std::vector<os::UniqueFd>& fds);
+  [[nodiscard]] protocol::Granted granted(SlotIndex slot) const;
+  [[nodiscard]] protocol::PublishReply published(ClientId client, SlotIndex slot, bool wants_spare);
+  // A spare like that tensor, if there is one to be had.
+  [[nodiscard]] protocol::Granted grant_spare(ClientId client, SlotIndex like);
+  void take_back_idle_spares_later();
   void sweep_while_needed();
 
   const Options options_;
@@ -98,6 +104,8 @@ class Service {
   boost::asio::steady_timer sweep_timer_;
   bool sweeping_ = false;
   SegmentId last_granted_ = 0;  // what a client that has just come will most probably want
+  boost::asio::steady_timer spare_timer_;
+  bool awaiting_idle_spares_ = false;
 };
 
 }  // namespace tensord::daemon

@@ -75,7 +75,6 @@ TEST_CASE("a request is never lost between two who fall asleep", "[ring]") {
     // Bursts of changing size, as batches and single requests make them.
     const std::uint32_t burst = std::min(1 + next % 7, kRequests - next);
     const std::uint32_t first = next;
-    if (next % 3 == 0 && client.must_ring_ahead()) to_daemon.ring();
     for (std::uint32_t i = 0; i < burst; ++i, ++next) {
       const std::uint32_t payload = next * 2654435761u;
       client.post(bytes_of(payload), 0);

@@ -24,9 +24,9 @@ using tensord::test::in_child;
 
 namespace {
 
-constexpr const char* kPoints[] = {"connect.done",   "request.sent",   "build.created",
-                                   "put.filling",    "publish.pinned", "publish.done",
-                                   "attach.granted", "attach.pinned",  "detach.unpinned"};
+constexpr const char* kPoints[] = {"connect.done",    "request.sent", "build.created",  "put.filling",
+                                   "publish.pinned",  "publish.done", "attach.granted", "attach.pinned",
+                                   "detach.unpinned", "spare.pinned", "spare.published"};
 // Those of a batch; the last two come after its publication.
 constexpr const char* kBatchPoints[] = {"row.under_way", "batch.created",        "batch.filling",
                                         "batch.pinned",  "batch.part_published", "batch.published"};
@@ -49,11 +49,12 @@ void work(const std::string& socket, const std::string& own, std::mt19937& rando
   std::vector<View> held;
   for (int i = 0;; ++i) {
     held.push_back(store.attach("shared/base"));
-    const auto kind = i % 2 == 0 ? Kind::kSealed : Kind::kLive;
+    // Some of one sort in a row, so that spares are used, too.
+    const auto kind = i / 4 % 2 == 0 ? Kind::kSealed : Kind::kLive;
     held.push_back(store.put<std::int32_t>(own, pattern(i, length), {.replace = true, .kind = kind}));
     auto builder = store.build(own + "-half", kInt32, std::vector<std::int64_t>{17});
     held.push_back(store.attach(own));
-    if (held.size() > 12) held.erase(held.begin(), held.begin() + 6);
+    if (held.size() > 18) held.erase(held.begin(), held.begin() + 6);
     if (i % 3 == 2) store.remove(own);
   }
 }

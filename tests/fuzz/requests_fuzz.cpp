@@ -102,6 +102,30 @@ Create take_create(Input& input, const std::vector<Draft>& drafts) {
   return create;
 }
 
+// Mostly of a spare, or of what was one.
+PublishSpare take_publish_spare(Input& input, const std::vector<Draft>& drafts) {
+  const Create create = take_create(input, drafts);
+  const Draft draft = take_draft(input, drafts);
+  PublishSpare publish;
+  publish.name = create.name;
+  publish.spec = create.spec;
+  publish.lifetime = create.lifetime;
+  publish.replace = create.replace;
+  publish.wants_spare = input.flip() ? 1 : 0;
+  publish.slot = draft.slot;
+  publish.word = draft.word;
+  return publish;
+}
+
+Publish take_publish(Input& input, const std::vector<Draft>& drafts) {
+  const Draft draft = take_draft(input, drafts);
+  Publish publish;
+  publish.slot = draft.slot;
+  publish.wants_spare = input.flip() ? 1 : 0;
+  publish.word = draft.word;
+  return publish;
+}
+
 PublishMany take_publish_many(Input& input, const std::vector<Draft>& drafts) {
   PublishMany publish;
   publish.total = static_cast<std::uint32_t>(input.number());
@@ -139,8 +163,8 @@ Bytes take_message(Input& input, const std::vector<Draft>& drafts) {
     case 1:
     case 2:
     case 3: message = as_bytes(take_create(input, drafts), id); break;
-    case 4:
-    case 5: message = of_draft<Publish>(input, drafts, id); break;
+    case 4: message = as_bytes(take_publish(input, drafts), id); break;
+    case 5: message = as_bytes(take_publish_spare(input, drafts), id); break;
     case 6: message = of_draft<Abort>(input, drafts, id); break;
     case 7: message = as_bytes(take_publish_many(input, drafts), id); break;
     case 8: {
@@ -208,10 +232,12 @@ struct Peer {
     if (::send(socket.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return;
   }
   void look_at(std::span<const std::byte> reply) {
+    // Both replies have the same fields: what was granted, now or ahead.
+    static_assert(sizeof(CreateReply) == sizeof(PublishReply));
     CreateReply created;
     if (reply.size() != sizeof created) return;
     std::memcpy(&created, reply.data(), sizeof created);
-    if (created.header.type == MessageType::kCreate) drafts.push_back({created.slot, created.word});
+    if (created.draft.word != 0) drafts.push_back({created.draft.slot, created.draft.word});
   }
 };
 

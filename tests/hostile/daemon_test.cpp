@@ -246,11 +246,11 @@ TEST_CASE("a segment that comes along with the welcome is checked like any other
 TEST_CASE("a place for a new tensor that is not one is refused before a byte is written",
           "[hostile][daemon]") {
   const std::vector<std::pair<std::string, std::function<void(CreateReply&)>>> lies = {
-      {"a slot past the catalog", [](CreateReply& r) { r.slot = FakeDaemon::kSlots; }},
-      {"an offset past the end", [](CreateReply& r) { r.offset = FakeDaemon::kSegmentBytes; }},
-      {"an offset that wraps", [](CreateReply& r) { r.offset = kHuge - 100; }},
-      {"less memory than was asked for", [](CreateReply& r) { r.size_bytes = 4; }},
-      {"more memory than was asked for", [](CreateReply& r) { r.size_bytes = kHuge; }},
+      {"a slot past the catalog", [](CreateReply& r) { r.draft.slot = FakeDaemon::kSlots; }},
+      {"an offset past the end", [](CreateReply& r) { r.draft.offset = FakeDaemon::kSegmentBytes; }},
+      {"an offset that wraps", [](CreateReply& r) { r.draft.offset = kHuge - 100; }},
+      {"less memory than was asked for", [](CreateReply& r) { r.draft.size_bytes = 4; }},
+      {"more memory than was asked for", [](CreateReply& r) { r.draft.size_bytes = kHuge; }},
   };
   const std::vector<float> values(1000, 1.0f);
   const std::vector<std::int64_t> shape{1000};

@@ -269,7 +269,7 @@ TEST_CASE_METHOD(Scene, "a batch that comes in pieces is published as it was ann
     publish.first = first;
     publish.count = count;
     for (std::uint32_t i = 0; i < count && i < publish.entries.size(); ++i) {
-      const CreateReply& tensor = created[(first + i) % created.size()];
+      const Granted& tensor = created[(first + i) % created.size()].draft;
       publish.entries[i] = {tensor.slot, 0, tensor.word};
     }
     return publish;
@@ -307,7 +307,7 @@ TEST_CASE_METHOD(Scene, "a batch that comes in pieces is published as it was ann
 
   // In between, a tensor of the batch is aborted.
   taken(part(4, 0, 2));
-  attacker.send(Abort{{Abort::kType, 4}, created[0].slot, 0, created[0].word});
+  attacker.send(Abort{{Abort::kType, 4}, created[0].draft.slot, 0, created[0].draft.word});
   CHECK(attacker.receive_as<AbortReply>().header.status == Errc::kOk);
   refused(part(4, 2, 2), Errc::kInvalidArgument);  // only three are left
   CHECK(published() == 0);
@@ -316,7 +316,7 @@ TEST_CASE_METHOD(Scene, "a batch that comes in pieces is published as it was ann
 
   // In between, one is published by itself: the rest is no whole batch any more.
   taken(part(3, 0, 2));
-  attacker.send(Publish{{Publish::kType, 5}, created[1].slot, 0, created[1].word});
+  attacker.send(Publish{{Publish::kType, 5}, created[1].draft.slot, 0, created[1].draft.word});
   CHECK(attacker.receive_as<PublishReply>().header.status == Errc::kOk);
   refused(part(3, 2, 1), Errc::kNotFound);
   CHECK(published() == 1);

@@ -203,13 +203,14 @@ FakeDaemon::Reply FakeDaemon::honest(std::span<const std::byte> request) {
   }
   if (const auto create = as_message<Create>(request); create && header.type == Create::kType) {
     auto reply = with_header<CreateReply>(header);
-    reply.slot = kBuilding;
-    reply.word = shm::SlotWord::of(1, shm::SlotState::kBuilding).bits;
-    reply.segment = kSegment;
-    reply.offset = 2 * kOffset + create->room_offset_bytes;
-    reply.size_bytes = extent_bytes(create->spec).value();
-    show(kBuilding, std::string(create->name.view()), reply.offset, 1, static_cast<Kind>(create->kind & 1));
-    slot(kBuilding).size_bytes = reply.size_bytes;
+    reply.draft.slot = kBuilding;
+    reply.draft.word = shm::SlotWord::of(1, shm::SlotState::kBuilding).bits;
+    reply.draft.segment = kSegment;
+    reply.draft.offset = 2 * kOffset + create->room_offset_bytes;
+    reply.draft.size_bytes = extent_bytes(create->spec).value();
+    show(kBuilding, std::string(create->name.view()), reply.draft.offset, 1,
+         static_cast<Kind>(create->kind & 1));
+    slot(kBuilding).size_bytes = reply.draft.size_bytes;
     slot(kBuilding).dtype = create->spec.dtype;
     slot(kBuilding).ndim = static_cast<std::uint8_t>(create->spec.ndim);
     std::copy_n(create->spec.shape, kMaxDims, tail(kBuilding).layout.shape);

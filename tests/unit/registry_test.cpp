@@ -504,3 +504,115 @@ TEST_CASE("nobody joins a room that is not his own, not open, or too small", "[r
   CHECK(refusal(alice->id, joining("a/x", draft, 0)) == Errc::kNotFound);
   CHECK(fixture.registry.figures().building == 1);
 }
+
+// ---- spares -----------------------------------------------------------------------------------
+
+namespace {
+
+struct SpareFixture : Fixture {
+  std::unique_ptr<Member> alice = join(kAlice);
+  SlotIndex model = publish(alice->id, wanted("a/model"));
+
+  SpareFixture() { REQUIRE(registry.grant(alice->id, kSegment, Right::kRead)); }
+  std::optional<SlotIndex> grant_spare(ClientId client) {
+    next_offset += 64;
+    return registry.grant_spare(client, model, Placed{{kSegment, next_offset, 64}, next_offset});
+  }
+  Draft draft_of(SlotIndex slot) { return {slot, registry.word(slot)}; }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(SpareFixture, "a spare has no name and counts for nothing until it is published under one",
+                 "[registry][spare]") {
+  const SlotIndex spare = grant_spare(alice->id).value();
+  CHECK(state(spare) == SlotState::kBuilding);
+  CHECK(registry.figures().building == 0);
+  CHECK(registry.figures().tensors == 1);
+  CHECK(registry.figures().spare_bytes == 64);
+  REQUIRE(registry.publish_spare(alice->id, draft_of(spare), wanted("a/x")));
+  CHECK(seen("a/x") == spare);
+  CHECK(registry.figures().tensors == 2);
+  CHECK(registry.figures().spare_bytes == 0);
+  CHECK_FALSE(registry.any_spares());
+}
+
+TEST_CASE_METHOD(SpareFixture, "a spare is published by its owner only, for its own size and namespace",
+                 "[registry][spare]") {
+  const auto root = join(kRoot);
+  const SlotIndex spare = grant_spare(alice->id).value();
+  const auto code = [&](ClientId client, const Draft& draft, const NewTensor& tensor) {
+    const Result<Done> done = registry.publish_spare(client, draft, tensor);
+    return done ? Errc::kOk : done.failure().code;
+  };
+  NewTensor large = wanted("a/x");
+  large.size_bytes = 128;
+  CHECK(code(root->id, draft_of(spare), wanted("a/x")) == Errc::kNotFound);
+  CHECK(code(alice->id, {spare, draft_of(spare).word + 256}, wanted("a/x")) == Errc::kNotFound);
+  CHECK(code(alice->id, {kSlots, 1}, wanted("a/x")) == Errc::kNotFound);
+  CHECK(code(alice->id, draft_of(model), wanted("a/x")) == Errc::kNotFound);
+  CHECK(code(alice->id, draft_of(spare), large) == Errc::kInvalidArgument);
+  CHECK(code(alice->id, draft_of(spare), wanted("b/x")) == Errc::kInvalidArgument);
+  CHECK(code(alice->id, draft_of(spare), wanted("a/model")) == Errc::kAlreadyExists);
+  // It is no draft like others: no name could be published with it.
+  CHECK_FALSE(registry.publish(alice->id, spare, draft_of(spare).word));
+  CHECK_FALSE(registry.abort(alice->id, spare, draft_of(spare).word));
+  // After all of that it is still there.
+  CHECK(code(alice->id, draft_of(spare), wanted("a/x")) == Errc::kOk);
+}
+
+TEST_CASE_METHOD(SpareFixture, "a spare that is taken back under its client's pin waits for that pin",
+                 "[registry][spare]") {
+  const SlotIndex spare = grant_spare(alice->id).value();
+  const Draft draft = draft_of(spare);
+  alice->ledger.pin(spare);
+  CHECK(registry.take_back_spares());
+  CHECK(state(spare) == SlotState::kDying);
+  CHECK(given_back.empty());
+  CHECK(registry.publish_spare(alice->id, draft, wanted("a/x")).failure().code == Errc::kNotFound);
+  alice->ledger.unpin(spare);
+  registry.nudge(spare);
+  CHECK(state(spare) == SlotState::kFree);
+  CHECK(given_back.size() == 1);
+  CHECK_FALSE(registry.take_back_spares());
+}
+
+TEST_CASE_METHOD(SpareFixture,
+                 "a client has one spare, and gets another one for it unless it is at work there",
+                 "[registry][spare]") {
+  const Draft first = draft_of(grant_spare(alice->id).value());
+  const SlotIndex second = grant_spare(alice->id).value();
+  CHECK(given_back.size() == 1);
+  CHECK(registry.publish_spare(alice->id, first, wanted("a/x")).failure().code == Errc::kNotFound);
+  alice->ledger.pin(second);
+  CHECK_FALSE(grant_spare(alice->id));
+  CHECK(state(second) == SlotState::kBuilding);
+  CHECK(registry.figures().spare_bytes == 64);
+}
+
+TEST_CASE_METHOD(SpareFixture, "the last slots go to who asks for them, not to spares", "[registry][spare]") {
+  const auto root = join(kRoot);
+  REQUIRE(grant_spare(alice->id));
+  REQUIRE(grant_spare(root->id));
+  for (std::uint32_t i = 1; i < kSlots; ++i) publish(alice->id, wanted("a/" + std::to_string(i)));
+  CHECK(registry.figures().tensors == kSlots);
+  CHECK_FALSE(registry.any_spares());
+  CHECK_FALSE(grant_spare(alice->id));
+  CHECK(begin(alice->id, wanted("a/z")).failure().code == Errc::kOutOfSpace);
+}
+
+TEST_CASE_METHOD(SpareFixture, "a spare that nobody used between two looks is taken back",
+                 "[registry][spare]") {
+  const SlotIndex spare = grant_spare(alice->id).value();
+  registry.take_back_idle_spares();
+  CHECK(state(spare) == SlotState::kBuilding);
+  registry.take_back_idle_spares();
+  CHECK(state(spare) == SlotState::kFree);
+}
+
+TEST_CASE_METHOD(SpareFixture, "a spare goes with its client", "[registry][spare]") {
+  const SlotIndex spare = grant_spare(alice->id).value();
+  registry.remove_client(alice->id);
+  CHECK(state(spare) == SlotState::kFree);
+  CHECK(registry.figures().spare_bytes == 0);
+}

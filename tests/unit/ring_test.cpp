@@ -112,39 +112,6 @@ TEST_CASE("the bell is rung once for requests that wait for the same answer", "[
   CHECK(ring.client.must_ring());  // the one that was rung for is answered
 }
 
-TEST_CASE("a bell that is rung ahead serves for what is posted before it is heard", "[ring]") {
-  Ring ring;
-  CHECK(ring.client.must_ring_ahead());
-  CHECK_FALSE(ring.client.must_ring_ahead());  // it is on its way
-  ring.client.post(bytes_of("x"), 0);
-  CHECK_FALSE(ring.client.must_ring());
-  ring.server.watch(1);  // heard
-  REQUIRE(ring.server.look() == Look::kRequest);
-  ring.server.answer({});
-  CHECK_FALSE(ring.client.must_ring_ahead());
-  CHECK(ring.server.leave());
-  CHECK(ring.client.must_ring_ahead());
-}
-
-TEST_CASE("a bell that was rung ahead, heard, and found nothing, is rung again", "[ring]") {
-  Ring ring;
-  CHECK(ring.client.must_ring_ahead());
-  ring.server.watch(1);
-  CHECK(ring.server.leave());
-  ring.client.post(bytes_of("x"), 0);
-  CHECK(ring.client.must_ring());
-}
-
-TEST_CASE("who watches on does not seem to have left meanwhile", "[ring]") {
-  Ring ring;
-  ring.server.watch(1);
-  ring.server.watch(2);  // moved
-  CHECK(ring.client.watched());
-  ring.server.unwatch();
-  ring.server.unwatch();
-  CHECK_FALSE(ring.client.watched());
-}
-
 TEST_CASE("who sleeps has seen the answer, or is woken", "[ring]") {
   Ring ring;
   const std::uint32_t first = ring.client.post(bytes_of("x"), 0);

@@ -242,11 +242,11 @@ std::shared_ptr<std::byte> Connection::map_private(const View& view) {
 Connection::Draft Connection::create(std::string_view name, const protocol::TensorSpec& spec,
                                      const PutOptions& options) {
   const Wanted wanted{.name = name, .spec = spec};
-  const auto reply = call<protocol::CreateReply>(request_for(wanted, options));
+  const protocol::Granted granted = call<protocol::CreateReply>(request_for(wanted, options)).draft;
   crash_point("build.created");
-  Draft draft{reply.slot, reply.word, {}, reply.size_bytes};
+  Draft draft{granted.slot, granted.word, {}, granted.size_bytes};
   try {
-    draft.place = map_for_writing(reply, wanted, options.kind == Kind::kLive);
+    draft.place = map_for_writing(granted, wanted, options.kind == Kind::kLive);
   } catch (...) {
     abort(draft);
     throw;
@@ -257,25 +257,25 @@ Connection::Draft Connection::create(std::string_view name, const protocol::Tens
 std::vector<Connection::Draft> Connection::create_many(
     std::span<const Wanted> wanted, const PutOptions& options,
     const std::function<void(std::size_t, const Draft&)>& created) {
-  std::vector<protocol::CreateReply> replies;
+  std::vector<protocol::Granted> granted;
   std::vector<Draft> drafts;
-  replies.reserve(wanted.size());
+  granted.reserve(wanted.size());
   drafts.reserve(wanted.size());
   const auto give_memory = [&](std::size_t i) {
     const bool is_new_live_room = options.kind == Kind::kLive && wanted[i].in_room_of == nullptr;
-    drafts[i].place = map_for_writing(replies[i], wanted[i], is_new_live_room);
+    drafts[i].place = map_for_writing(granted[i], wanted[i], is_new_live_room);
     created(i, drafts[i]);
   };
   try {
     call_many<protocol::CreateReply, protocol::Create>(
         wanted.size(), [&](std::size_t i) { return request_for(wanted[i], options); },
         [&](std::size_t i, const protocol::CreateReply& reply) {
-          replies.push_back(reply);
-          drafts.push_back({reply.slot, reply.word, {}, reply.size_bytes});
+          granted.push_back(reply.draft);
+          drafts.push_back({reply.draft.slot, reply.draft.word, {}, reply.draft.size_bytes});
           // Mapping a segment takes a request, for which this is no time. Behind one that was refused, whose
           // place here is another's, all that is left to do is to abort.
-          const bool none_was_refused = replies.size() == i + 1;
-          if (none_was_refused && is_mapped_for_writing(reply.segment)) give_memory(i);
+          const bool none_was_refused = granted.size() == i + 1;
+          if (none_was_refused && is_mapped_for_writing(reply.draft.segment)) give_memory(i);
         });
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       if (drafts[i].place.data == nullptr) give_memory(i);
@@ -293,7 +293,7 @@ bool Connection::is_mapped_for_writing(std::uint64_t id) const {
   return segment != nullptr && segment->base(/*writable=*/true) != nullptr;
 }
 
-Destination Connection::map_for_writing(const protocol::CreateReply& placed, const Wanted& wanted,
+Destination Connection::map_for_writing(const protocol::Granted& placed, const Wanted& wanted,
                                         bool clear_live_header) {
   if (placed.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
   if (placed.size_bytes != value_or_throw(protocol::extent_bytes(wanted.spec))) {
@@ -316,7 +316,7 @@ Destination Connection::map_for_writing(const protocol::CreateReply& placed, con
   return {base + placed.offset, segment->pages()};
 }
 
-View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft) {
+View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft, const Spare::Sort* sort) {
   // The pin comes first: once published, the tensor may be deleted by anybody at any time.
   self->ledger_.pin(draft.slot);
   crash_point("publish.pinned");
@@ -325,7 +325,9 @@ View Connection::publish(std::shared_ptr<Connection> self, const Draft& draft) {
     publish.header.type = protocol::Publish::kType;
     publish.slot = draft.slot;
     publish.word = draft.word;
-    self->call<protocol::PublishReply>(publish);
+    publish.wants_spare = sort != nullptr && self->spare_.is_wanted(*sort) ? 1 : 0;
+    const auto reply = self->call<protocol::PublishReply>(publish);
+    if (sort != nullptr) self->spare_.keep(*sort, reply.spare);
     crash_point("publish.done");
   } catch (...) {
     self->release(draft.slot);

@@ -29,6 +29,7 @@
 #include "client/fork_guard.hpp"
 #include "client/requests.hpp"
 #include "client/segment_table.hpp"
+#include "client/spare.hpp"
 #include "os/unique_fd.hpp"
 #include "protocol/messages.hpp"
 #include "result.hpp"
@@ -62,7 +63,14 @@ class Connection {
     std::uint64_t size_bytes = 0;
   };
   Draft create(std::string_view name, const protocol::TensorSpec& spec, const PutOptions& options);
-  static View publish(std::shared_ptr<Connection> self, const Draft& draft);
+  // With a sort: the next tensor of it may be put into a spare.
+  static View publish(std::shared_ptr<Connection> self, const Draft& draft,
+                      const Spare::Sort* sort = nullptr);
+  // A put in one request, if there is a spare that it fits into; otherwise, and if the daemon took that back,
+  // an empty view. Calls fill() with the memory.
+  static View put_into_spare(const std::shared_ptr<Connection>& self, std::string_view name,
+                             const protocol::TensorSpec& spec, const PutOptions& options,
+                             const Spare::Sort& sort, const std::function<void(const Destination&)>& fill);
   void abort(const Draft& draft) noexcept;
 
   // The same for many; all or none of them.
@@ -165,8 +173,7 @@ class Connection {
   void nudge(std::uint32_t slot) noexcept;
   // Where a tensor that the daemon has just placed is, for writing; its segment is mapped if need be. The
   // first tensor of a live room begins with a clear header.
-  Destination map_for_writing(const protocol::CreateReply& placed, const Wanted& wanted,
-                              bool clear_live_header);
+  Destination map_for_writing(const protocol::Granted& placed, const Wanted& wanted, bool clear_live_header);
   [[nodiscard]] bool is_mapped_for_writing(std::uint64_t segment) const;
   void grant_writing(std::uint64_t segment);
   // The view of a tensor that this connection published, and has pinned.
@@ -175,6 +182,7 @@ class Connection {
 
   const std::shared_ptr<Counters> counters_;
   Requests requests_;
+  Spare spare_;
   boost::interprocess::mapped_region catalog_region_;
   boost::interprocess::mapped_region ledger_region_;
   shm::CatalogReader catalog_;

@@ -207,8 +207,8 @@ void Requests::settle(std::span<const std::byte> reply) {
   settled_id_ = created.header.id + 1;
   protocol::Abort abort;
   abort.header = {protocol::Abort::kType, 0};  // an id that no caller waits for
-  abort.slot = created.slot;
-  abort.word = created.word;
+  abort.slot = created.draft.slot;
+  abort.word = created.draft.word;
   if (has_room()) {
     post(protocol::bytes_of(abort));
   } else if (os::send_message(socket_.get(), protocol::bytes_of(abort))) {

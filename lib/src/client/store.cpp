@@ -185,12 +185,23 @@ Builder Store::build(std::string_view name, const protocol::TensorSpec& spec,
 }
 
 View Store::put(std::string_view name, const Array& array, const PutOptions& options) const {
+  value_or_throw(protocol::check_name(name));
   const protocol::TensorSpec spec = value_or_throw(protocol::make_packed_spec(array));
+  const std::uint64_t size_bytes = value_or_throw(protocol::extent_bytes(spec));
+  const client::Spare::Sort sort{protocol::namespace_of(name), options.kind, size_bytes};
+  const auto connection = state_->connection();
+  const auto fill = [&](const client::Destination& place) {
+    os::crash_point("put.filling");
+    client::copy_array(place, {spec.strides, spec.ndim}, array);
+    connection->counters().bytes_copied_in.fetch_add(size_bytes, std::memory_order_relaxed);
+  };
+  if (View view = client::Connection::put_into_spare(connection, name, spec, options, sort, fill))
+    return view;
   Builder builder = build(name, spec, options);
-  os::crash_point("put.filling");
-  client::copy_array(builder.impl_->draft.place, builder.strides(), array);
-  builder.count_bytes_copied(builder.size_bytes());
-  return builder.publish();
+  fill(builder.impl_->draft.place);
+  View view = client::Connection::publish(builder.impl_->connection, builder.impl_->draft, &sort);
+  builder.impl_.reset();
+  return view;
 }
 
 View Store::put(std::string_view name, const View& view, const PutOptions& options) const {

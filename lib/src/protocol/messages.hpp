@@ -35,7 +35,7 @@
 
 namespace tensord::protocol {
 
-inline constexpr std::uint32_t kProtocolVersion = 5;
+inline constexpr std::uint32_t kProtocolVersion = 6;
 inline constexpr std::size_t kMaxMessageBytes = 4096;
 // Requests whose replies a client has not taken yet. The daemon waits for nobody: it hangs up when a reply
 // does not fit into the client's socket. So many ErrorReplies always fit, with the kernel's overhead of
@@ -54,10 +54,11 @@ enum class MessageType : std::uint32_t {
   kList = 8,     // names, a page at a time
   kStats = 9,
   kShutdown = 10,
-  kNudge = 11,        // "slot s is dying and I have just let go of it"; a hint, no reply
-  kAskAbout = 12,     // whether a connection still exists, and whose it is
-  kPublishMany = 13,  // make several visible, together
-  kAwait = 14,        // "I am about to sleep until this live tensor changes"; a hint, no reply
+  kNudge = 11,         // "slot s is dying and I have just let go of it"; a hint, no reply
+  kAskAbout = 12,      // whether a connection still exists, and whose it is
+  kPublishMany = 13,   // make several visible, together
+  kAwait = 14,         // "I am about to sleep until this live tensor changes"; a hint, no reply
+  kPublishSpare = 15,  // name a spare, and make it visible
 };
 
 struct RequestHeader {
@@ -127,14 +128,18 @@ struct Create {
   std::uint32_t in_room_of_slot = 0;
   std::uint32_t reserved_too = 0;
 };
-struct CreateReply {
-  ReplyHeader header;
+// A tensor in the making, and the memory that it is to be built in.
+struct Granted {
   std::uint32_t slot = 0;
   std::uint32_t reserved = 0;
-  std::uint64_t word = 0;  // the slot's word while Building: names this tensor, not just the slot
+  std::uint64_t word = 0;  // the slot's word while Building: names this tensor, not just the slot; 0: nothing
   std::uint64_t segment = 0;
   std::uint64_t offset = 0;  // bytes, of the first element
   std::uint64_t size_bytes = 0;
+};
+struct CreateReply {
+  ReplyHeader header;
+  Granted draft;
 };
 
 // Publish, PublishMany and Abort name a tensor by the slot and word that CreateReply gave.
@@ -142,11 +147,31 @@ struct Publish {
   static constexpr auto kType = MessageType::kPublish;
   RequestHeader header;
   std::uint32_t slot = 0;
-  std::uint32_t reserved = 0;
+  std::uint32_t wants_spare = 0;  // 0 or 1
   std::uint64_t word = 0;
 };
+// A spare is a draft without a name yet, granted ahead: of the size, kind and namespace of the tensor that
+// was just published, because the next one is likely to be so. A client has one at most. The daemon takes it
+// back when memory or slots are short, or it is not used for a while: so whoever writes into it pins its slot
+// first, and then looks whether the word is still the same, as with a tensor (shm/slot.hpp).
 struct PublishReply {
   ReplyHeader header;
+  Granted spare;
+};
+// Gives the spare a name and publishes it: Create and Publish in one. The tensor takes exactly the bytes that
+// were granted. Fails with kNotFound if the spare was taken back; after any other error it is still there.
+struct PublishSpare {
+  static constexpr auto kType = MessageType::kPublishSpare;
+  RequestHeader header;
+  NameText name;
+  std::uint8_t lifetime = 0;     // Lifetime
+  std::uint8_t replace = 0;      // 0 or 1
+  std::uint8_t wants_spare = 0;  // 0 or 1
+  std::uint8_t reserved = 0;
+  TensorSpec spec;
+  std::uint64_t word = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t reserved_too = 0;
 };
 // Publishes all or none. A batch of more than kMaxEntries comes in several messages, in order: the daemon
 // keeps what came so far and publishes with the last. When one of them fails, the batch is forgotten, so
@@ -332,7 +357,7 @@ static_assert(Message<Abort> && Message<AbortReply> && Message<Delete> && Messag
 static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<GrantReply>);
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
 static_assert(Message<AskAbout> && Message<AskAboutReply>);
-static_assert(Message<PublishMany> && Message<PublishManyReply>);
+static_assert(Message<PublishMany> && Message<PublishManyReply> && Message<PublishSpare>);
 static_assert(Message<Await> && Message<AwaitReply>);
 static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge> && Message<NudgeReply>);
 static_assert(sizeof(Hello) == 24 && sizeof(HelloReply) == 40 && sizeof(ErrorReply) == 1024,

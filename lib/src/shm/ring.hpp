@@ -9,9 +9,8 @@
 //                       daemon: 0 when it does that
 //     8     4 cpu       client: where it runs              daemon
 //    64     4 answered  daemon: answers so far             client
-//    68     4 watched   daemon: odd while it looks at      client
-//                       `posted` by itself; grows each time
-//                       that it begins or ends to
+//    68     4 watched   daemon: 1 while it looks at        client
+//                       `posted` by itself
 //    72     4 cpu       daemon: where it runs              client
 //   128       entries   request n and its reply in entry   both
 //                       n mod kRingEntries
@@ -21,15 +20,11 @@
 //
 // Zero   zeroed memory is an empty ring that nobody watches.
 // Order  [post]   client: entry, posted = n+1, then load watched. Both seq_cst.
-//        [leave]  daemon: watched even, then load posted. Both seq_cst.
+//        [leave]  daemon: watched = 0, then load posted. Both seq_cst.
 //                 So a request is seen, or its client sees that the bell must be rung.
 //        [rung]   client: posted = n+1, then load answered. Daemon: answered, then load posted. All seq_cst.
 //                 The daemon looks again after each answer. So while a request is unanswered for which the
 //                 bell was rung, the next ones need none.
-//        [ahead]  client: load watched, even, ring the bell; later posted = n+1, then load watched. Daemon:
-//                 hears the bell, watched odd, then load posted. All seq_cst.
-//                 A client that will post soon may so ring ahead, and the daemon wakes meanwhile. As long
-//                 as `watched` has not changed since, the daemon is yet to hear it, and will look.
 //        [answer] daemon: entry, answered = n+1, then load sleeping. Both seq_cst.
 //        [sleep]  client: sleeping = 1, then load answered. Both seq_cst.
 //                 So a client that sleeps has seen the answer, or is woken.
@@ -85,8 +80,6 @@ struct RingMemory {
 };
 static_assert(offsetof(RingMemory, answered) == 64 && offsetof(RingMemory, entries) == 128);
 
-[[nodiscard]] constexpr bool is_watching(std::uint32_t watched) { return watched % 2 != 0; }
-
 class RingClient {
  public:
   RingClient() = default;
@@ -107,25 +100,17 @@ class RingClient {
     return posted_++;
   }
   // Whether the daemon looks by itself, as far as one can see.
-  [[nodiscard]] bool watched() const { return is_watching(load_watched()); }
-  // [post] [rung] [ahead] Whether the daemon must be told of what was posted last.
+  [[nodiscard]] bool watched() const { return memory_->watched.load(std::memory_order_seq_cst) != 0; }
+  // [post] [rung] Whether the daemon must be told of what was posted last.
   [[nodiscard]] bool must_ring() {
-    const std::uint32_t watched = load_watched();
+    const bool is_watched = watched();
     const std::uint32_t answered = memory_->answered.load(std::memory_order_seq_cst);
     if (is_past(rung_until_, answered)) return false;
     rung_until_ = answered;  // keeps up, so that it does not lie half a wrap behind one day
-    return !is_watching(watched) && rung_ahead_at_ != watched;
+    return !is_watched;
   }
   // It is being told of that.
   void rang() { rung_until_ = posted_; }
-  // [ahead] Whether a daemon that is about to get a request sleeps, and is not being woken yet. Then the
-  // caller rings the bell. REQUIRES: nothing is posted that was not answered.
-  [[nodiscard]] bool must_ring_ahead() {
-    const std::uint32_t watched = load_watched();
-    if (is_watching(watched) || rung_ahead_at_ == watched) return false;
-    rung_ahead_at_ = watched;
-    return true;
-  }
 
   [[nodiscard]] std::uint32_t posted() const { return posted_; }
   [[nodiscard]] std::uint32_t daemon_cpu() const {
@@ -152,17 +137,13 @@ class RingClient {
   }
 
  private:
-  [[nodiscard]] std::uint32_t load_watched() const {
-    return memory_->watched.load(std::memory_order_seq_cst);
-  }
   static bool is_past(std::uint32_t count, std::uint32_t number) {
     return static_cast<std::int32_t>(count - number) > 0;
   }
 
   RingMemory* memory_ = nullptr;
   std::uint32_t posted_ = 0;
-  std::uint32_t rung_until_ = 0;     // for requests before this one the bell was rung, or need not be
-  std::uint32_t rung_ahead_at_ = 1;  // what `watched` was when it was rung for no request yet; odd: never
+  std::uint32_t rung_until_ = 0;  // for requests before this one the bell was rung, or need not be
 };
 
 class RingServer {
@@ -200,25 +181,22 @@ class RingServer {
 
   void watch(std::uint32_t cpu) {
     memory_->daemon_cpu.store(cpu, std::memory_order_relaxed);
-    if (!is_watching(watched_)) change_watched();
+    memory_->watched.store(1, std::memory_order_seq_cst);
   }
   [[nodiscard]] std::uint32_t client_cpu() const {
     return memory_->client_cpu.load(std::memory_order_relaxed);
   }
   // [leave] The caller looks once more, after this.
-  void unwatch() {
-    if (is_watching(watched_)) change_watched();
-  }
+  void unwatch() { memory_->watched.store(0, std::memory_order_seq_cst); }
   // [leave] False: a request came meanwhile, so it is watched on.
   bool leave() {
     unwatch();
     if (look() == Look::kNothing) return true;
-    change_watched();
+    memory_->watched.store(1, std::memory_order_seq_cst);
     return false;
   }
 
  private:
-  void change_watched() { memory_->watched.store(++watched_, std::memory_order_seq_cst); }
   [[nodiscard]] Look judge(std::uint32_t posted) const {
     const std::uint32_t waiting = posted - answered_;
     return waiting == 0 ? Look::kNothing : waiting <= kRingEntries ? Look::kRequest : Look::kBroken;
@@ -226,7 +204,6 @@ class RingServer {
 
   RingMemory* memory_ = nullptr;
   std::uint32_t answered_ = 0;
-  std::uint32_t watched_ = 0;
 };
 
 }  // namespace tensord::shm

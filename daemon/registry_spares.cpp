@@ -1,0 +1,101 @@
+// Spares: drafts that are granted ahead, and taken back when something else needs their place.
+#include "registry.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "shm/name_hash.hpp"
+#include "unix_time.hpp"
+
+namespace tensord::daemon {
+
+using protocol::quoted;
+using shm::SlotState;
+using shm::SlotWord;
+
+std::optional<SlotIndex> Registry::grant_spare(ClientId id, SlotIndex like, const Placed& placed) {
+  if (client(id).has_spare) {
+    // Of another sort, which the client has forgotten; or it is writing into it just now.
+    const SlotIndex old = spare_of(id);
+    if (pinned(old)) return std::nullopt;
+    let_die(old);
+  }
+  const std::optional<SlotIndex> taken = take_slot();
+  if (!taken) return std::nullopt;
+  const Tensor& model = *tensors_[like];
+  namespaces_.tensor_came(model.namespace_id);
+  auto tensor = std::make_unique<Tensor>();
+  tensor->is_spare = true;
+  tensor->kind = model.kind;
+  tensor->namespace_id = model.namespace_id;
+  tensor->owner = client(id).who.uid;
+  tensor->creator = id;
+  tensor->offset_bytes = placed.offset_bytes;
+  tensor->size_bytes = model.size_bytes;
+  enter_room(*tensor,
+             std::make_shared<Room>(Room{placed.extent, placed.offset_bytes, model.size_bytes, 0, 0}));
+  spare_bytes_ += placed.extent.size_bytes;
+  client(id).has_spare = true;
+  tensors_[*taken] = std::move(tensor);
+  catalog_.slot(*taken).store_word(SlotWord::of(generations_[*taken], SlotState::kBuilding));
+  show(*taken);
+  add_to(spares_, *taken);
+  return taken;
+}
+
+Result<Done> Registry::publish_spare(ClientId id, const Draft& draft, const NewTensor& wanted) {
+  Tensor* const spare = draft.slot < tensors_.size() ? tensors_[draft.slot].get() : nullptr;
+  if (spare == nullptr || !spare->is_spare || spare->creator != id || draft.word != word(draft.slot)) {
+    return Failure{Errc::kNotFound, "this connection has no such spare: it was taken back"};
+  }
+  const Result<Namespace*> space = namespaces_.find_or_make(wanted.name, client(id).who);
+  if (!space) return space.failure();
+  if (space.value()->id != spare->namespace_id || wanted.size_bytes != spare->size_bytes) {
+    return Failure{Errc::kInvalidArgument, "a spare is for its own namespace and size, and " +
+                                               quoted(wanted.name) + " is of another"};
+  }
+  if (!wanted.replace && by_name_.contains(wanted.name)) return already_exists(wanted.name);
+  leave_spares(draft.slot);
+  spare->name = wanted.name;
+  spare->hash = shm::name_hash(wanted.name, catalog_.hash_seed());
+  spare->spec = wanted.spec;
+  spare->lifetime = wanted.lifetime;
+  spare->replace = wanted.replace;
+  spare->created_unix_ns = unix_now_ns();
+  show(draft.slot);
+  enter(id, draft.slot);
+  announce(draft.slot);
+  return Done{};
+}
+
+SlotIndex Registry::spare_of(ClientId id) const {
+  return *std::ranges::find_if(spares_, [&](SlotIndex slot) { return tensors_[slot]->creator == id; });
+}
+
+void Registry::leave_spares(SlotIndex slot) {
+  Tensor& spare = *tensors_[slot];
+  remove_from(spares_, slot);
+  spare.is_spare = false;
+  spare_bytes_ -= spare.room->extent.size_bytes;
+  if (const auto owner = clients_.find(spare.creator); owner != clients_.end())
+    owner->second.has_spare = false;
+}
+
+bool Registry::take_back_spares() {
+  const bool any = any_spares();
+  while (any_spares()) let_die(spares_.back());
+  return any;
+}
+
+void Registry::take_back_idle_spares() {
+  for (std::size_t i = spares_.size(); i-- > 0;) {
+    Tensor& spare = *tensors_[spares_[i]];
+    if (spare.is_old_spare) {
+      let_die(spares_[i]);
+    } else {
+      spare.is_old_spare = true;
+    }
+  }
+}
+
+}  // namespace tensord::daemon
