@@ -1,0 +1,241 @@
+// What a process may do with itself while it holds views: fork again and again, exec, spawn, become a daemon,
+// stop, close twice. Bytes stay while anybody looks at them, and come back when nobody does.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <tensord/store.hpp>
+
+#include "catch.hpp"
+#include "daemon_process.hpp"
+
+using namespace tensord;
+using tensord::test::DaemonProcess;
+using tensord::test::eventually;
+using tensord::test::in_child;
+
+namespace {
+
+const std::vector<float> kValues{1, 2, 3, 4};
+
+bool is_whole(const View& view) {
+  const auto values = view.as<float>();
+  return std::vector<float>(values.begin(), values.end()) == kValues;
+}
+
+// Tensors of the same size, which would take freed space.
+void scribble_over_free_space(const Store& store, int count = 20) {
+  for (int i = 0; i < count; ++i) {
+    const std::string name = "scribble/" + std::to_string(i);
+    store.put<float>(name, std::vector<float>(4, -1.0f), {.replace = true});
+    store.remove(name);
+  }
+}
+
+bool nothing_is_held(const Store& store) {
+  const StoreStats stats = store.stats();
+  return stats.used_bytes == 0 && stats.dying_tensors == 0 && stats.building_tensors == 0;
+}
+
+// One byte from a process that may be nobody's child any more.
+class Word {
+ public:
+  Word() { REQUIRE(::pipe2(ends_, O_CLOEXEC) == 0); }
+  Word(const Word&) = delete;
+  Word& operator=(const Word&) = delete;
+  ~Word() { ::close(ends_[0]), ::close(ends_[1]); }
+  void say(char byte) const {
+    if (::write(ends_[1], &byte, 1) != 1) ::_exit(9);
+  }
+  [[nodiscard]] char hear() const {
+    char byte = 0;
+    return ::read(ends_[0], &byte, 1) == 1 ? byte : '\0';
+  }
+
+ private:
+  int ends_[2];
+};
+
+// Takes the process's last words, and returns how it ended.
+int ended(pid_t child) {
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  return status;
+}
+
+}  // namespace
+
+TEST_CASE("a view goes through five generations of forks, and each may drop it first",
+          "[client][processes]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  constexpr int kGenerations = 5;
+  for (int dropper = 0; dropper <= kGenerations; ++dropper) {
+    CAPTURE(dropper);
+    View view = store.put<float>("a/x", kValues);
+    const auto generation = [&](const auto& self, int depth) -> int {
+      if (depth == dropper) {
+        view.reset();
+        store.remove("a/x");
+        scribble_over_free_space(store);
+      }
+      if (depth == kGenerations) return 0;
+      const int below = in_child([&] { return self(self, depth + 1); });
+      if (below != 0) return below;
+      // Its ancestors still see it whole, although their descendants have come and gone.
+      return depth >= dropper || is_whole(view) ? 0 : 1 + depth;
+    };
+    CHECK(generation(generation, 0) == 0);
+    view.reset();
+    CHECK(eventually([&] { return nothing_is_held(store); }));
+  }
+}
+
+TEST_CASE("a thread forks while another one holds the only view, which then is the child's",
+          "[client][processes]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  std::optional<View> view = store.put<float>("a/x", kValues);
+  const Word go;
+  pid_t child = 0;
+  std::thread([&] {
+    child = ::fork();
+    if (child != 0) return;
+    // Only this thread lives on here.
+    const bool told = go.hear() == 'g';
+    const bool whole = is_whole(*view);
+    view.reset();
+    ::_exit(told && whole && store.attach("a/y").size_bytes() == 16 ? 0 : 1);
+  }).join();
+  view.reset();
+  store.remove("a/x");
+  scribble_over_free_space(store);
+  store.put<float>("a/y", kValues);
+  go.say('g');
+  CHECK(ended(child) == 0);
+  store.remove("a/y");
+  CHECK(eventually([&] { return nothing_is_held(store); }));
+}
+
+TEST_CASE("what a child attached by itself goes when it executes another program", "[client][processes]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  store.put<float>("a/x", kValues);
+  const Word attached;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const View own = store.attach("a/x");
+    attached.say(is_whole(own) ? 'y' : 'n');
+    ::execl("/bin/sleep", "sleep", "60", nullptr);
+    ::_exit(1);
+  }
+  CHECK(attached.hear() == 'y');
+  store.remove("a/x");
+  // The program that runs there now has none of our descriptors, so the daemon heard a hang-up.
+  CHECK(eventually([&] { return nothing_is_held(store); }));
+  ::kill(child, SIGKILL);
+  CHECK(WIFSIGNALED(ended(child)));
+}
+
+TEST_CASE("a program that is spawned inherits nothing that would keep bytes", "[client][processes]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  View view = store.put<float>("a/x", kValues);
+  std::string program = "/bin/sleep", time = "60";
+  char* const arguments[] = {program.data(), time.data(), nullptr};
+  pid_t child = 0;
+  REQUIRE(::posix_spawn(&child, program.c_str(), nullptr, nullptr, arguments, environ) == 0);
+  CHECK(is_whole(view));
+  store.remove("a/x");
+  view.reset();
+  CHECK(eventually([&] { return nothing_is_held(store); }));
+  // Nor does it keep a connection open that its parent has closed.
+  { Store closed = daemon.connect(); }
+  CHECK(eventually([&] { return store.stats().connections == 1; }));
+  ::kill(child, SIGKILL);
+  CHECK(WIFSIGNALED(ended(child)));
+}
+
+TEST_CASE("a process that becomes a daemon keeps its views and its store", "[client][processes]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  View view = store.put<float>("a/x", kValues);
+  const Word go, done;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::setsid();
+    if (::fork() != 0) ::_exit(0);
+    const bool told = go.hear() == 'g';
+    bool good = told && is_whole(view);
+    view.reset();
+    good = good && is_whole(store.put<float>("a/from-daemon", kValues));
+    done.say(good ? 'y' : 'n');
+    ::_exit(0);
+  }
+  CHECK(ended(child) == 0);
+  view.reset();
+  store.remove("a/x");
+  scribble_over_free_space(store);
+  go.say('g');
+  CHECK(done.hear() == 'y');
+  CHECK(is_whole(store.attach("a/from-daemon")));
+  store.remove("a/from-daemon");
+  CHECK(eventually([&] { return nothing_is_held(store); }));
+}
+
+TEST_CASE("a client that is stopped holds its bytes and nobody else up", "[client][processes]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  store.put<float>("a/x", kValues);
+  const Word attached;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const View own = store.attach("a/x");
+    const Builder half = store.build("a/half", kFloat32, std::vector<std::int64_t>{4});
+    attached.say('y');
+    for (;;) ::pause();
+  }
+  CHECK(attached.hear() == 'y');
+  REQUIRE(::kill(child, SIGSTOP) == 0);
+  store.remove("a/x");
+  scribble_over_free_space(store, 200);
+  CHECK(store.stats().dying_tensors == 1);
+  CHECK(store.stats().building_tensors == 1);
+  // It may even be ended without ever running again.
+  REQUIRE(::kill(child, SIGKILL) == 0);
+  CHECK(WIFSIGNALED(ended(child)));
+  CHECK(eventually([&] { return nothing_is_held(store); }));
+}
+
+TEST_CASE("a store is closed twice, and its views are dropped after it, also behind a fork",
+          "[client][processes]") {
+  const DaemonProcess daemon;
+  const Store looking = daemon.connect();
+  {
+    Store store = daemon.connect();
+    View view = store.put<float>("a/x", kValues);
+    store.close();
+    store.close();
+    CHECK(is_whole(view));
+    CHECK(in_child([&] {
+            store.close();
+            const bool whole = is_whole(view);
+            view.reset();
+            view.reset();
+            return whole ? 0 : 1;
+          }) == 0);
+    looking.remove("a/x");
+    scribble_over_free_space(looking);
+    CHECK(is_whole(view));
+    CHECK(looking.stats().dying_tensors == 1);
+  }
+  CHECK(eventually([&] { return nothing_is_held(looking) && looking.stats().connections == 1; }));
+}
