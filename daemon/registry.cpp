@@ -52,7 +52,7 @@ ClientId Registry::add_client(const Credentials& who, shm::LedgerScanner ledger)
     ++last_client_;
   } while (last_client_ == 0 || last_client_ == shm::kTornWriter || clients_.contains(last_client_));
   const ClientId id = last_client_;
-  clients_.emplace(id, Client{.who = who, .ledger = ledger});
+  clients_.emplace(id, Client{.who = who, .ledger = ledger, .connected_unix_ns = unix_now_ns()});
   return id;
 }
 

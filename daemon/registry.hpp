@@ -28,6 +28,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include <tensord/store.hpp>
+
 #include "credentials.hpp"
 #include "namespaces.hpp"
 #include "protocol/messages.hpp"
@@ -155,6 +157,28 @@ class Registry {
   // Calls visit(name) for names that begin with prefix and sort after `after`, until it returns false.
   void visit_names(std::string_view prefix, std::string_view after,
                    const std::function<bool(std::string_view)>& visit) const;
+  // Who holds what (registry_holders.cpp). Ordered by place, and views as the ledger says: any number.
+  struct HolderPlace {
+    SlotIndex slot = 0;
+    ClientId client = 0;
+  };
+  struct Holder {
+    HolderPlace place;
+    HolderState state = HolderState::kAttached;
+    Credentials who;
+    std::uint64_t connected_unix_ns = 0;
+    std::uint32_t views_untrusted = 0;
+  };
+  // Calls visit(holder) from that place on (any values), until it returns false: of the tensors that have
+  // this name, or had it and are dying; without a name, of all that have none to be found by. May stop
+  // before, so that one call does not take long. Returns where to go on; nothing: that was all. Fails with
+  // kPermissionDenied: may not read there, and `sees_all` is false. Without a name it leaves that out
+  // instead.
+  Result<std::optional<HolderPlace>> visit_holders(ClientId asker, bool sees_all, std::string_view name,
+                                                   HolderPlace from,
+                                                   const std::function<bool(const Holder&)>& visit) const;
+  static constexpr SlotIndex kSlotsLookedAt = 4096;  // by one call
+
   struct Figures {
     std::uint32_t tensors = 0, building = 0, dying = 0, clients = 0;
     std::uint64_t dying_bytes = 0, spare_bytes = 0;
@@ -171,6 +195,7 @@ class Registry {
   struct Client {
     Credentials who;
     shm::LedgerScanner ledger;
+    std::uint64_t connected_unix_ns = 0;
     std::unordered_set<SegmentId> granted{};
     SlotList building{};
     bool has_spare = false;
@@ -206,6 +231,7 @@ class Registry {
   void let_die(SlotIndex slot);   // Building or Published -> Dying, and Free at once if unpinned
   void set_free(SlotIndex slot);  // REQUIRES: Dying, not pinned, in no list
   [[nodiscard]] bool pinned(SlotIndex slot) const;
+  [[nodiscard]] std::vector<Holder> holders_of(SlotIndex slot, ClientId from) const;
   [[nodiscard]] Failure not_found(std::string_view name, IfNone if_none = IfNone::kExplain) const;
   [[nodiscard]] Failure already_exists(std::string_view name) const;
   [[nodiscard]] std::string near_names(std::string_view name) const;

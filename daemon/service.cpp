@@ -460,6 +460,37 @@ protocol::AskAboutReply Service::ask_about(const protocol::AskAbout& request) co
   return reply;
 }
 
+Result<protocol::HoldersReply> Service::holders(ClientId client, const protocol::Holders& request) const {
+  const Credentials& asker = connected_.at(client).who;
+  protocol::HoldersReply reply;
+  reply.your_pid = static_cast<std::uint32_t>(asker.pid);
+  const auto next = registry_.visit_holders(client, asker.uid == ::geteuid(), request.name.view(),
+                                            {request.from_slot, request.from_connection},
+                                            [&](const Registry::Holder& holder) {
+                                              if (reply.count == reply.entries.size()) return false;
+                                              const Tensor& tensor = registry_.tensor(holder.place.slot);
+                                              auto& entry = reply.entries[reply.count++];
+                                              entry.name.assign(tensor.name);
+                                              entry.slot = holder.place.slot;
+                                              entry.size_bytes = tensor.size_bytes;
+                                              entry.created_unix_ns = tensor.created_unix_ns;
+                                              entry.connected_unix_ns = holder.connected_unix_ns;
+                                              entry.connection = holder.place.client;
+                                              entry.pid = static_cast<std::uint32_t>(holder.who.pid);
+                                              entry.uid = holder.who.uid;
+                                              entry.views_untrusted = holder.views_untrusted;
+                                              entry.state = static_cast<std::uint32_t>(holder.state);
+                                              return true;
+                                            });
+  if (!next) return next.failure();
+  if (const auto& place = next.value()) {
+    reply.more = 1;
+    reply.next_slot = place->slot;
+    reply.next_connection = place->client;
+  }
+  return reply;
+}
+
 Result<protocol::ShutdownReply> Service::shutdown(ClientId client) {
   const Credentials& who = connected_.at(client).who;
   if (who.uid != 0 && who.uid != ::geteuid()) {

@@ -1,7 +1,7 @@
 // tensorctl: start, stop and look at a daemon.
 //
 // Exit codes: 0 done; 1 it failed, the reason is on standard error; 2 wrong usage;
-// 3 (status, stop) no daemon runs there.
+// 3 (status, stop, holders) no daemon runs there.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -14,6 +14,8 @@
 #include <tensord/version.hpp>
 
 #include "client/locate.hpp"
+#include "duration.hpp"
+#include "holders.hpp"
 #include "human.hpp"
 #include "json.hpp"
 
@@ -22,6 +24,7 @@ namespace {
 using tensord::human_bytes;
 using tensord::Store;
 using tensord::StoreStats;
+using tensord::tools::human_duration;
 
 constexpr int kNotRunning = 3;
 // The daemon beside this program, so that the two always fit; else whichever is on PATH.
@@ -30,14 +33,6 @@ void prefer_daemon_beside(const char* argv0) {
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   const auto beside = (error ? std::filesystem::path(argv0) : self).parent_path() / "tensord";
   if (std::filesystem::exists(beside, error)) tensord::set_daemon_path(beside.string());
-}
-
-std::string human_duration(std::uint64_t ms) {
-  const std::uint64_t s = ms / 1000;
-  if (s < 60) return std::to_string(s) + " s";
-  if (s < 3600) return std::to_string(s / 60) + " min";
-  if (s < 48 * 3600) return std::to_string(s / 3600) + " h " + std::to_string(s / 60 % 60) + " min";
-  return std::to_string(s / 86400) + " days";
 }
 
 void print_json(const std::string& socket, const StoreStats& stats) {
@@ -126,6 +121,22 @@ int status(const std::string& asked_for, bool json) {
   return EXIT_SUCCESS;
 }
 
+int holders(const std::string& asked_for, const std::optional<std::string>& name, bool json) {
+  const std::string socket = chosen_socket(asked_for);
+  const auto store = connect_to_running(socket);
+  if (!store) {
+    std::fprintf(stderr, "no tensord runs at %s\n", socket.c_str());
+    return kNotRunning;
+  }
+  const auto found = name ? store->holders(*name) : store->holders();
+  if (json) {
+    tensord::tools::print_holders_json(found);
+  } else {
+    tensord::tools::print_holders_table(name.value_or(""), found);
+  }
+  return EXIT_SUCCESS;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -142,6 +153,11 @@ int main(int argc, char** argv) {
   CLI::App* const stop_command = app.add_subcommand("stop", "Stop it; its tensors go with it");
   CLI::App* const status_command = app.add_subcommand("status", "Say whether one runs, and what it holds");
   status_command->add_flag("--json", json, "Machine-readable");
+  CLI::App* const holders_command =
+      app.add_subcommand("holders", "Say who holds the memory of a tensor, dying ones of its name included");
+  std::optional<std::string> name;
+  holders_command->add_option("name", name, "Without: who holds memory that no name leads to");
+  holders_command->add_flag("--json", json, "Machine-readable");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -152,6 +168,7 @@ int main(int argc, char** argv) {
     if (start_command->parsed()) return start(socket);
     if (stop_command->parsed()) return stop(socket);
     if (status_command->parsed()) return status(socket, json);
+    if (holders_command->parsed()) return holders(socket, name, json);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "tensorctl: %s\n", error.what());
   }

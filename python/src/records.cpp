@@ -22,6 +22,15 @@ py::object to_snapshot(py::object array, std::uint64_t version) {
   return record("Snapshot")(std::move(array), version);
 }
 
+py::object to_record(const Holder& holder) {
+  using py::arg;
+  return record("Holder")(
+      arg("name") = holder.name, arg("state") = word_of(holder.state), arg("connection") = holder.connection,
+      arg("pid") = holder.pid, arg("uid") = holder.uid, arg("command") = holder.command,
+      arg("views") = holder.views, arg("nbytes") = holder.size_bytes,
+      arg("created_unix_ns") = holder.created_unix_ns, arg("connected_unix_ns") = holder.connected_unix_ns);
+}
+
 py::object to_record(const TensorInfo& info) {
   using py::arg;
   return record("TensorInfo")(arg("name") = info.name, arg("dtype") = dtype_str(info.dtype),

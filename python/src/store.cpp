@@ -142,6 +142,17 @@ py::object info(const Store& store, std::string_view name) {
   return to_record(info);
 }
 
+py::list holders(const Store& store, std::optional<std::string_view> name) {
+  std::vector<Holder> found;
+  {
+    const NoGil no_gil;
+    found = name ? store.holders(*name) : store.holders();
+  }
+  py::list records;
+  for (const Holder& holder : found) records.append(to_record(holder));
+  return records;
+}
+
 py::object stats(const Store& store) {
   StoreStats stats;
   {
@@ -207,6 +218,12 @@ Hidden until the block ends, published whole then, dropped if the block raises. 
       .def("names", &Store::names, arg("prefix") = "", WithoutGil(),
            "The names that begin with `prefix`, sorted.")
       .def("info", &info, arg("name"), "TensorInfo of a name, without attaching. Raises NotFoundError.")
+      .def("holders", &holders, arg("name") = py::none(),
+           R"(Who holds the memory of a tensor, and of those that had its name before and are dying: Holders.
+
+name  None: who holds memory that no name leads to: the dying, what is being built, and spares; of all
+      namespaces that this user may read.
+Raises NotFoundError (there is neither), PermissionDeniedError (root and the daemon's user may always ask).)")
       .def("stats", &stats, "StoreStats: the store's figures, and what this Store object copied.")
       .def("shutdown", &Store::shutdown, WithoutGil(),
            "Ends the daemon, and returns when it has hung up: all tensors go. Its own user and root may.")

@@ -35,7 +35,7 @@ from tensord.errors import (
     VersionMismatchError,
     WouldCopyError,
 )
-from tensord.records import Location, Snapshot, StoreStats, TensorInfo
+from tensord.records import Holder, Location, Snapshot, StoreStats, TensorInfo
 
 __all__ = [
     "AlreadyExistsError",
@@ -43,6 +43,7 @@ __all__ = [
     "BuildMany",
     "ConnectionLostError",
     "Error",
+    "Holder",
     "InternalError",
     "InvalidArgumentError",
     "LimitReachedError",

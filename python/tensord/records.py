@@ -5,7 +5,23 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Location", "Snapshot", "StoreStats", "TensorInfo"]
+__all__ = ["Holder", "Location", "Snapshot", "StoreStats", "TensorInfo"]
+
+
+class Holder(NamedTuple):
+    """One connection that holds the memory of one tensor. After a fork, the views of both sides are counted for
+    the process that connected, for as long as either lives."""
+
+    name: str  #: of the tensor; empty: of a spare
+    state: str  #: "attached", "building", "dying" (deleted or replaced, but viewed), "spare" (for the next put)
+    connection: int  #: the daemon's number for it; a process may have several
+    pid: int  #: who connected, as the daemon sees it; 0: it cannot see it
+    uid: int
+    command: str  #: what /proc calls that pid now; "?" if that cannot be read, or is not ours to know (containers)
+    views: int  #: as that process says: it keeps this count itself
+    nbytes: int  #: of the tensor
+    created_unix_ns: int  #: the tensor; 0: a spare
+    connected_unix_ns: int  #: the connection; its views are younger, and bear no time
 
 
 class Location(NamedTuple):

@@ -199,6 +199,7 @@ TEST_CASE("a namespace is private to who made it, and others are told whose it i
   refused([](const Store& store) { store.put<float>("alice/y", kValues); });
   refused([](const Store& store) { store.put<float>("alice/x", kValues, {.replace = true}); });
   refused([](const Store& store) { store.remove("alice/x"); });
+  refused([](const Store& store) { (void)store.holders("alice/x"); });
 
   SECTION("he makes one of his own meanwhile") {
     const auto bob = as_user(kBob, [&] {
@@ -227,6 +228,26 @@ TEST_CASE("a namespace is private to who made it, and others are told whose it i
     CHECK(as_user({0, 0}, [&] { check_values(daemon.connect(), "alice/x"); }).text == "");
     CHECK(as_user(kAlice, [&] { daemon.connect().remove("alice/x"); }).text == "");
   }
+}
+
+TEST_CASE("who holds what is told to root and the daemon's own user, of all namespaces", "[client][users]") {
+  SKIP_UNLESS_ROOT();
+  const DaemonProcess daemon({}, kServer.uid);
+  Store owner = daemon.connect();  // as root, whose namespace it then is
+  const View view = owner.put<float>("private/x", kValues);
+  owner.remove("private/x");
+  const auto dying = [&] {
+    std::size_t count = 0;
+    for (const Holder& holder : daemon.connect().holders()) {
+      if (holder.state != HolderState::kDying) continue;
+      require(holder.name == "private/x" && holder.uid == 0, "that is not root's tensor");
+      ++count;
+    }
+    return count;
+  };
+  CHECK(dying() == 1);
+  CHECK(as_user(kServer, [&] { require(dying() == 1, "the daemon's user sees less"); }).text == "");
+  CHECK(as_user(kBob, [&] { require(dying() == 0, "bob sees more than he may"); }).text == "");
 }
 
 TEST_CASE("what others may read, the kernel keeps them from writing", "[client][users]") {

@@ -170,7 +170,9 @@ void step(const Store& store, Daemon& daemon, std::vector<View>& held) {
     case 6: held = store.attach_many(std::vector<std::string_view>{"x", "live"}); break;
     case 7: static_cast<void>(store.names()); break;
     case 8: static_cast<void>(store.info(name)); break;
-    case 9: static_cast<void>(store.stats()); break;
+    case 9:
+      daemon.below(2) == 0 ? static_cast<void>(store.stats()) : static_cast<void>(store.holders());
+      break;
     case 10: held.clear(); break;
     default:
       for (const View& view : held) use(view, daemon);

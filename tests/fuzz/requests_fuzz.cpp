@@ -202,7 +202,17 @@ Bytes take_message(Input& input, const std::vector<Draft>& drafts) {
       message = as_bytes(nudge, id);
       break;
     }
-    case 14: message = input.flip() ? as_bytes(Stats{}, id) : as_bytes(AskAbout{}, id); break;
+    case 14: {
+      const std::size_t which = input.below(4);
+      if (which == 0) message = as_bytes(AskAbout{}, id);
+      if (which == 1) message = as_bytes(Stats{}, id);
+      if (which < 2) break;
+      Holders holders;
+      if (which == 2) holders.name.assign(take_name(input));
+      holders.from_slot = static_cast<std::uint32_t>(input.number());
+      message = as_bytes(holders, id);
+      break;
+    }
     default: {
       message.resize(1 + input.take<std::uint16_t>() % (kMaxMessageBytes + 8));
       input.copy_to(message);

@@ -129,6 +129,38 @@ TEST_CASE("a ledger that is nothing but garbage, always another, holds up nobody
       }});
 }
 
+TEST_CASE("a ledger of garbage lies about its own client's views only", "[hostile]") {
+  const DaemonProcess daemon;
+  const Store honest = daemon.connect();
+  const View kept = honest.put<float>("kept", std::vector<float>{1, 2, 3});
+  const View other = honest.put<float>("other", std::vector<float>{1, 2, 3}, {.kind = Kind::kLive});
+  RawClient liar(daemon.socket());
+  liar.find("kept");
+  // But for the ring. "other" is in a segment that it was not granted.
+  const auto bytes = liar.ledger_bytes();
+  std::fill(bytes.data(), reinterpret_cast<std::byte*>(&liar.ring()), std::byte{0xff});
+  const auto holders = honest.holders("kept");
+  REQUIRE(holders.size() == 2);
+  CHECK(holders[0].views == 1);
+  CHECK(holders[1].views == 0xffff'ffff);
+  CHECK(holders[0].connection < holders[1].connection);
+  CHECK(honest.holders("other").size() == 1);
+  for (const Holder& holder : honest.holders()) CHECK(holder.state == HolderState::kSpare);
+  CHECK_THROWS_AS(honest.holders("none"), NotFoundError);
+
+  // Whatever it names as the place to go on from, and as the name.
+  Holders request;
+  request.header = {Holders::kType, 2};
+  request.name.size = 0xffff'ffff;
+  request.name.bytes.fill('\xff');
+  request.from_slot = 0xffff'ffff;
+  request.from_connection = 0xffff'ffff;
+  const auto reply = liar.ask<HoldersReply>(request);
+  CHECK(reply.header.status == Errc::kOk);
+  CHECK(reply.count == 0);
+  CHECK(reply.more == 0);
+}
+
 TEST_CASE("a ring that is nothing but garbage, with the bell rung all the time, holds up nobody's work",
           "[hostile][ring]") {
   const DaemonProcess daemon;

@@ -385,6 +385,29 @@ TEST_CASE("a daemon that answers more than it was asked is not listened to for e
     };
     CHECK_THROWS_WITH(daemon.connect().names(), contains_text("out of order"));
   }
+  SECTION("with pages of holders that do not go on, or say more than they hold") {
+    HoldersReply page;
+    daemon.answer = [&](std::span<const std::byte> request) {
+      if (request.size() != sizeof(Holders)) return daemon.honest(request);
+      RequestHeader header;
+      std::memcpy(&header, request.data(), sizeof header);
+      page.header = {header.type, header.id, Errc::kOk, 0};
+      return reply_of(page);
+    };
+    page.more = 1;
+    const Store store = daemon.connect();
+    CHECK_THROWS_WITH(store.holders(), contains_text("do not go on"));
+    page.more = 0;
+    page.count = HoldersReply::kMaxEntries + 1;
+    CHECK_THROWS_AS(store.holders(), InternalError);
+    page.count = 1;
+    page.entries[0].state = 99;
+    CHECK_THROWS_AS(store.holders(), InternalError);
+    page.entries[0].state = 0;
+    page.entries[0].name.size = 0xffff'ffff;
+    page.entries[0].pid = 0xffff'ffff;
+    CHECK(store.holders().at(0).command == "?");
+  }
   SECTION("with a page of names that reaches past its end") {
     daemon.answer = [&](std::span<const std::byte> request) {
       auto reply = daemon.honest(request);

@@ -71,6 +71,8 @@ def waiting_and_writing(view: tensord.View) -> None:
 def records(store: tensord.Store) -> None:
     assert_type(store.stats().used_bytes, int)
     assert_type(store.info("a"), tensord.TensorInfo)
+    assert_type(store.holders(), list[tensord.Holder])
+    assert_type(store.holders("a")[0].views, int)
 
 
 def modules(store: tensord.Store, view: tensord.View) -> None:

@@ -51,6 +51,16 @@ TEST_CASE("pins of one slot are counted, and leave the others alone", "[ledger]"
   CHECK_FALSE(fixture.scanner.pins(16));
 }
 
+TEST_CASE("the scanner repeats whatever number stands in a counter that was touched", "[ledger]") {
+  Fixture fixture(4096);
+  fixture.forge_counter(5, 0xffff'ffff);
+  CHECK(fixture.scanner.pins_untrusted(5) == 0);
+  fixture.ledger.pin(6);
+  CHECK(fixture.scanner.pins_untrusted(5) == 0xffff'ffff);
+  CHECK(fixture.scanner.pins_untrusted(6) == 1);
+  CHECK(fixture.scanner.pins_untrusted(7) == 0);
+}
+
 TEST_CASE("the ends of chunks, and of the largest ledger, are counters like any other", "[ledger]") {
   Fixture fixture(kMaxSlots);
   const std::uint32_t slots[] = {

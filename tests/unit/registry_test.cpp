@@ -2,6 +2,8 @@
 #include <string>
 #include <vector>
 
+#include <tensord/store.hpp>
+
 #include "catch.hpp"
 #include "registry.hpp"
 #include "shm/name_hash.hpp"
@@ -615,4 +617,106 @@ TEST_CASE_METHOD(SpareFixture, "a spare goes with its client", "[registry][spare
   registry.remove_client(alice->id);
   CHECK(state(spare) == SlotState::kFree);
   CHECK(registry.figures().spare_bytes == 0);
+}
+
+// ---- holders ----------------------------------------------------------------------------------
+
+namespace {
+
+struct HoldersFixture : Fixture {
+  std::unique_ptr<Member> alice = join(kAlice), bob = join(kBob), root = join(kRoot);
+
+  HoldersFixture() : Fixture(0640) {}
+  // "pid:state:views" of each, in one text; "denied" if the asker may not know.
+  std::string holders(ClientId asker, const std::string& name, bool sees_all = false,
+                      Registry::HolderPlace from = {}) {
+    std::string text;
+    const auto done =
+        registry.visit_holders(asker, sees_all, name, from, [&](const Registry::Holder& holder) {
+          text += (text.empty() ? "" : " ") + std::to_string(holder.who.pid) + ":" + word_of(holder.state) +
+                  ":" + std::to_string(holder.views_untrusted);
+          CHECK(holder.connected_unix_ns != 0);
+          return true;
+        });
+    if (!done) return done.failure().code == Errc::kPermissionDenied ? "denied" : done.failure().text;
+    CHECK_FALSE(done.value().has_value());
+    return text;
+  }
+  void pin(Member& member, SlotIndex slot, int views) {
+    for (int i = 0; i < views; ++i) member.ledger.pin(slot);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(HoldersFixture,
+                 "holders of a name are who was granted it and pins it, and who still pins the last",
+                 "[registry][holders]") {
+  const SlotIndex first = publish(alice->id, wanted("a/x"));
+  for (const auto* member : {&root, &alice}) REQUIRE(registry.grant((*member)->id, kSegment, Right::kRead));
+  CHECK(holders(alice->id, "a/x") == "");
+  pin(*alice, first, 2);
+  pin(*root, first, 1);
+  pin(*bob, first, 7);  // was granted nothing
+  CHECK(holders(alice->id, "a/x") == "1:attached:2 3:attached:1");
+  CHECK(holders(alice->id, "a/y") == "");
+  CHECK(holders(alice->id, "") == "");
+
+  NewTensor successor = wanted("a/x");
+  successor.replace = true;
+  const SlotIndex draft = begin(alice->id, successor).value();
+  CHECK(holders(alice->id, "a/x") == "1:attached:2 3:attached:1 1:building:0");
+  CHECK(holders(alice->id, "") == "1:building:0");
+  REQUIRE(registry.publish(alice->id, draft, registry.word(draft)));
+  pin(*root, draft, 4);
+  CHECK(holders(alice->id, "a/x") == "1:dying:2 3:dying:1 3:attached:4");
+  CHECK(holders(alice->id, "") == "1:dying:2 3:dying:1");
+  alice->ledger.unpin(first);
+  alice->ledger.unpin(first);
+  CHECK(holders(alice->id, "") == "3:dying:1");
+  registry.remove_client(root->id);
+  CHECK(holders(alice->id, "a/x") == "");
+}
+
+TEST_CASE_METHOD(HoldersFixture, "a spare is its client's, without a name", "[registry][holders][spare]") {
+  const SlotIndex model = publish(alice->id, wanted("a/x"));
+  next_offset += 64;
+  const auto spare = registry.grant_spare(alice->id, model, Placed{{kSegment, next_offset, 64}, next_offset});
+  REQUIRE(spare);
+  CHECK(registry.tensor(*spare).name.empty());
+  CHECK(holders(alice->id, "") == "1:spare:0");
+}
+
+TEST_CASE_METHOD(HoldersFixture,
+                 "holders are told to who may read there, to root, and to the daemon's own user",
+                 "[registry][holders]") {
+  const SlotIndex slot = publish(alice->id, wanted("a/x"));
+  REQUIRE(registry.grant(alice->id, kSegment, Right::kRead));
+  pin(*alice, slot, 1);
+  CHECK(holders(bob->id, "a/x") == "denied");
+  CHECK(holders(bob->id, "a/x", /*sees_all=*/true) == "1:attached:1");
+  CHECK(holders(root->id, "a/x") == "1:attached:1");
+  REQUIRE(registry.remove(alice->id, "a/x"));
+  CHECK(holders(bob->id, "a/x") == "denied");
+  CHECK(holders(bob->id, "") == "");
+  CHECK(holders(bob->id, "", /*sees_all=*/true) == "1:dying:1");
+  CHECK(holders(root->id, "") == "1:dying:1");
+}
+
+TEST_CASE_METHOD(HoldersFixture, "the visit goes on where it was left, and from any other place",
+                 "[registry][holders]") {
+  REQUIRE(publish(alice->id, wanted("a/x")) == 0);
+  for (const auto* member : {&root, &alice}) REQUIRE(registry.grant((*member)->id, kSegment, Right::kRead));
+  pin(*alice, 0, 1);
+  pin(*root, 0, 1);
+  const auto next = registry.visit_holders(
+      alice->id, false, "a/x", {}, [taken = 0](const Registry::Holder&) mutable { return taken++ < 1; });
+  REQUIRE((next && next.value()));
+  CHECK(next.value()->slot == 0);
+  CHECK(next.value()->client == root->id);
+  CHECK(holders(alice->id, "a/x", false, *next.value()) == "3:attached:1");
+  CHECK(holders(alice->id, "a/x", false, {0, root->id + 1}) == "");
+  CHECK(holders(alice->id, "a/x", false, {1, 0}) == "");
+  CHECK(holders(alice->id, "a/x", false, {kSlots, 0}) == "");
+  CHECK(holders(alice->id, "a/x", false, {0xffff'ffff, 0xffff'ffff}) == "");
 }

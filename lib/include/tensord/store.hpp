@@ -81,6 +81,31 @@ struct TensorInfo {
   std::uint64_t created_unix_ns = 0;
 };
 
+// What the tensor is to its Holder.
+enum class HolderState : std::uint8_t {
+  kAttached = 0,  // the tensor of that name
+  kBuilding = 1,  // one that it is making, which nobody sees yet
+  kDying = 2,     // one that had the name and was deleted or replaced: its memory waits for these views
+  kSpare = 3,     // memory granted ahead of the next put; the daemon takes it back when anybody needs it
+};
+
+[[nodiscard]] const char* word_of(HolderState state);  // "attached", "building", "dying", "spare"
+
+// One connection that holds the memory of one tensor. A process may have several (each Store is one), and
+// after fork() the views of both sides are counted for the one that connected, for as long as either lives.
+struct Holder {
+  std::string name;  // of the tensor; empty: of a spare
+  HolderState state = HolderState::kAttached;
+  std::uint32_t connection = 0;  // the daemon's number for it
+  std::uint32_t pid = 0;         // who connected, as the daemon sees it; 0: it cannot see it
+  std::uint32_t uid = 0;
+  std::string command;  // what /proc calls that pid now; "?" if that cannot be read, or is not ours to know
+  std::uint32_t views = 0;              // as that process says: it keeps this count itself
+  std::uint64_t size_bytes = 0;         // of the tensor
+  std::uint64_t created_unix_ns = 0;    // the tensor; 0: a spare
+  std::uint64_t connected_unix_ns = 0;  // the connection; its views are younger, and bear no time
+};
+
 struct StoreStats {
   std::uint64_t limit_bytes = 0;     // the store's cap on reserved memory
   std::uint64_t reserved_bytes = 0;  // held in segments, used or not
@@ -201,6 +226,14 @@ class Store {
   // Names that begin with `prefix`, sorted.
   [[nodiscard]] std::vector<std::string> names(std::string_view prefix = {}) const;
   [[nodiscard]] TensorInfo info(std::string_view name) const;
+
+  // Who holds the memory of this tensor, and of those that had its name before and are dying. Throws
+  // NotFoundError (there is neither), PermissionDeniedError (root and the daemon's user may always ask).
+  // What others do meanwhile may or may not be in it.
+  [[nodiscard]] std::vector<Holder> holders(std::string_view name) const;
+  // Who holds memory that no name leads to: the dying, what is being built, and spares; of all namespaces
+  // that this user may read.
+  [[nodiscard]] std::vector<Holder> holders() const;
 
   [[nodiscard]] StoreStats stats() const;
   [[nodiscard]] ClientStats client_stats() const;

@@ -35,7 +35,7 @@
 
 namespace tensord::protocol {
 
-inline constexpr std::uint32_t kProtocolVersion = 6;
+inline constexpr std::uint32_t kProtocolVersion = 7;
 inline constexpr std::size_t kMaxMessageBytes = 4096;
 // Requests whose replies a client has not taken yet. The daemon waits for nobody: it hangs up when a reply
 // does not fit into the client's socket. So many ErrorReplies always fit, with the kernel's overhead of
@@ -59,6 +59,7 @@ enum class MessageType : std::uint32_t {
   kPublishMany = 13,   // make several visible, together
   kAwait = 14,         // "I am about to sleep until this live tensor changes"; a hint, no reply
   kPublishSpare = 15,  // name a spare, and make it visible
+  kHolders = 16,       // who holds the memory of a tensor, a page at a time
 };
 
 struct RequestHeader {
@@ -315,6 +316,44 @@ struct AskAboutReply {
   std::uint32_t pid = 0;        // of who connected; 0 if not connected
 };
 
+// Of a name: who has the tensor attached, who is building one, and who still holds those that had the name
+// before and were deleted or replaced. Without a name: who holds what has none, as far as this client may
+// read it: the dying, what is being built, and spares.
+struct Holders {
+  static constexpr auto kType = MessageType::kHolders;
+  RequestHeader header;
+  NameText name;
+  // Where the page begins: 0 and 0, or what the page before said.
+  std::uint32_t from_slot = 0;
+  std::uint32_t from_connection = 0;
+};
+// Ordered by slot, then by connection. A page may be empty and others follow, for the daemon looks at so many
+// slots at a time.
+struct HoldersReply {
+  static constexpr std::size_t kMaxEntries = 13;
+  struct Entry {
+    NameText name;  // none: of a spare
+    std::uint32_t slot = 0;
+    std::uint64_t size_bytes = 0;
+    std::uint64_t created_unix_ns = 0;    // the tensor; 0: a spare
+    std::uint64_t connected_unix_ns = 0;  // the connection
+    std::uint32_t connection = 0;
+    std::uint32_t pid = 0;  // as the daemon sees it; 0: in no namespace of processes that it sees
+    std::uint32_t uid = 0;
+    std::uint32_t views_untrusted = 0;  // as that client's ledger says
+    std::uint32_t state = 0;            // HolderState
+    std::uint32_t reserved = 0;
+  };
+  ReplyHeader header;
+  std::uint32_t count = 0;
+  std::uint32_t more = 0;  // 1 if another page follows; then the next two say where it begins
+  std::uint32_t next_slot = 0;
+  std::uint32_t next_connection = 0;
+  std::uint32_t your_pid = 0;  // of who asks, as the daemon sees it
+  std::uint32_t reserved = 0;
+  std::array<Entry, kMaxEntries> entries{};
+};
+
 struct Shutdown {
   static constexpr auto kType = MessageType::kShutdown;
   RequestHeader header;
@@ -356,7 +395,7 @@ static_assert(Message<Create> && Message<CreateReply> && Message<Publish> && Mes
 static_assert(Message<Abort> && Message<AbortReply> && Message<Delete> && Message<DeleteReply>);
 static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<GrantReply>);
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
-static_assert(Message<AskAbout> && Message<AskAboutReply>);
+static_assert(Message<AskAbout> && Message<AskAboutReply> && Message<Holders> && Message<HoldersReply>);
 static_assert(Message<PublishMany> && Message<PublishManyReply> && Message<PublishSpare>);
 static_assert(Message<Await> && Message<AwaitReply>);
 static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge> && Message<NudgeReply>);

@@ -28,8 +28,9 @@
 //        both sides open a fresh connection for new pins, and the old pins go when the last copy
 //        of the old socket is closed. Pins may last too long that way, never too short.
 //        tests/models/fork.pml.
-// Trust  Everything here is written by a client. The daemon reads counters as "zero or not" and
-//        nothing else; a forged ledger delays frees of what its client was granted, no more.
+// Trust  Everything here is written by a client. The daemon decides by "zero or not" and nothing else;
+//        a forged ledger delays frees of what its client was granted, no more. The number itself it only
+//        repeats, to who asks for holders, as what that client says.
 // Threads Ledger: any number of threads of its client. LedgerScanner: the daemon's one thread.
 #pragma once
 
@@ -110,10 +111,12 @@ class LedgerScanner {
   LedgerScanner(std::span<const std::byte> memory, std::uint32_t slot_count);
 
   // Whether slot s is pinned. Allocates no page of a ledger that its client never touched.
-  [[nodiscard]] bool pins(std::uint32_t s) const {
+  [[nodiscard]] bool pins(std::uint32_t s) const { return pins_untrusted(s) != 0; }
+  // How often, if the client tells the truth: any number.
+  [[nodiscard]] std::uint32_t pins_untrusted(std::uint32_t s) const {
     const std::uint64_t word = header_->touched[s / kCountersPerChunk / 64].load(std::memory_order_seq_cst);
-    if ((word >> (s / kCountersPerChunk % 64) & 1) == 0) return false;
-    return counters_[s].load(std::memory_order_seq_cst) != 0;
+    if ((word >> (s / kCountersPerChunk % 64) & 1) == 0) return 0;
+    return counters_[s].load(std::memory_order_seq_cst);
   }
 
  private:

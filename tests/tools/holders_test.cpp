@@ -1,0 +1,100 @@
+// `tensorctl holders`: what it says, and its exit codes.
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include <tensord/store.hpp>
+
+#include "catch.hpp"
+#include "daemon_process.hpp"
+
+using namespace tensord;
+using tensord::test::DaemonProcess;
+
+namespace {
+
+struct Said {
+  int code = -1;
+  std::string text;  // both outputs
+};
+
+Said tensorctl(const std::string& socket, const std::string& arguments) {
+  const std::string command = std::string(TENSORCTL) + " --socket '" + socket + "' " + arguments + " 2>&1";
+  Said said;
+  FILE* const pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  char chunk[512];
+  for (std::size_t size; (size = std::fread(chunk, 1, sizeof chunk, pipe)) > 0;)
+    said.text.append(chunk, size);
+  said.code = WEXITSTATUS(::pclose(pipe));
+  return said;
+}
+
+const std::vector<float> kValues{1, 2, 3};
+
+}  // namespace
+
+TEST_CASE("tensorctl holders says who pins a tensor, as a table and as JSON", "[tools]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  const View first = store.put<float>("a/x", kValues);
+  const View view = store.put<float>("a/x", kValues, {.replace = true});
+  const View again = view;
+  const std::string pid = std::to_string(::getpid());
+
+  const Said table = tensorctl(daemon.socket(), "holders a/x");
+  CHECK(table.code == 0);
+  CHECK_THAT(table.text, contains_text("PID") && contains_text("COMMAND") && contains_text("VIEWS"));
+  CHECK_THAT(table.text, contains_text(pid) && contains_text("dying") && contains_text("attached"));
+  CHECK(std::ranges::count(table.text, '\n') == 3);
+
+  const Said json = tensorctl(daemon.socket(), "holders a/x --json");
+  CHECK(json.code == 0);
+  CHECK_THAT(json.text, contains_text("[{\"name\": \"a/x\", \"state\": \"dying\"") &&
+                            contains_text("\"state\": \"attached\"") && contains_text("\"views\": 2, ") &&
+                            contains_text("\"pid\": " + pid) && contains_text("\"size_bytes\": 12"));
+}
+
+TEST_CASE("tensorctl holders without a name says what keeps memory that no name leads to", "[tools]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  CHECK_THAT(tensorctl(daemon.socket(), "holders").text, contains_text("nobody holds memory"));
+  CHECK(tensorctl(daemon.socket(), "holders --json").text == "[]\n");
+  const View view = store.put<float>("a/x", kValues);
+  store.remove("a/x");
+  const Said table = tensorctl(daemon.socket(), "holders");
+  CHECK(table.code == 0);
+  CHECK_THAT(table.text, contains_text("dying") && contains_text("a/x"));
+}
+
+TEST_CASE("tensorctl holders fails as its other commands do", "[tools]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  store.put<float>("a/x", kValues);
+  const Said unheld = tensorctl(daemon.socket(), "holders a/x");
+  CHECK(unheld.code == 0);
+  CHECK(unheld.text == "nobody holds a/x\n");
+  const Said unknown = tensorctl(daemon.socket(), "holders a/y");
+  CHECK(unknown.code == 1);
+  CHECK_THAT(unknown.text, contains_text("no tensor is named 'a/y'"));
+  CHECK(tensorctl(daemon.socket(), "holders ''").code == 1);
+  CHECK(tensorctl(daemon.socket(), "holders a/x a/y").code == 2);
+  CHECK(tensorctl(daemon.socket() + ".none", "holders").code == 3);
+}
+
+TEST_CASE("a process that calls itself something strange cannot write to the terminal", "[tools]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  const View view = store.put<float>("a/x", kValues);
+  char name[16] = {};
+  REQUIRE(::prctl(PR_GET_NAME, name) == 0);
+  REQUIRE(::prctl(PR_SET_NAME, "\x1b[2Jbad\nname\xff") == 0);
+  const Said table = tensorctl(daemon.socket(), "holders a/x");
+  REQUIRE(::prctl(PR_SET_NAME, name) == 0);
+  CHECK_THAT(table.text, contains_text("?[2Jbad?name?"));
+}
