@@ -3,6 +3,10 @@
 // smallest hole of the whole pool is used first, wherever it is, and of equal ones the one in the
 // oldest segment, at the lowest address: young segments empty out, and can be given back whole.
 //
+// A segment that was made to measure is for its large tensor and those that need nearly as much: small
+// ones in what is left over would keep it from being dropped, and what can be dropped is the one kind
+// of free memory that suits every tensor of every pool. They go there only before they are refused.
+//
 // Only place() sees sizes that a client chose. They are turned into a Need by arithmetic that
 // checks for overflow, and a Need is at most 2^62 in every part; the sums after that are of the
 // caller's own segments, which the limit bounds.
@@ -17,6 +21,11 @@ namespace {
 
 // No machine has this much; whoever asks for more gets OutOfSpace before any arithmetic.
 constexpr std::uint64_t kMaxTensorBytes = std::uint64_t{1} << 61;
+
+// Whether a tensor leaves less than a quarter of a segment to nobody.
+constexpr bool fits_well(std::uint64_t need_bytes, std::uint64_t segment_bytes) {
+  return need_bytes >= segment_bytes / 4 * 3;
+}
 
 constexpr std::uint64_t round_up(std::uint64_t bytes, std::uint64_t unit) {
   return (bytes + unit - 1) / unit * unit;
@@ -46,7 +55,7 @@ Placement Space::place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix
 
   const auto known = pools_.find(pool);
   if (known != pools_.end()) {
-    if (Placed placed; place_in_pool(known->second, need, placed)) return placed;
+    if (Placed placed; place_in_pool(known->second, need, Where::kWellFitting, placed)) return placed;
   }
 
   const std::uint64_t shared_bytes = shared_segment_bytes(pool);
@@ -68,22 +77,37 @@ Placement Space::place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix
 
   const std::uint64_t missing = need.own_segment_bytes - room;
   if (missing <= warm_bytes_) return NeedsDrop{choose_empty(missing)};
+  if (known != pools_.end()) {
+    if (Placed placed; place_in_pool(known->second, need, Where::kAnywhere, placed)) return placed;
+  }
   return out_of_space(pool, size_bytes);
 }
 
-bool Space::place_in_pool(PoolState& pool, const Need& need, Placed& placed) {
+bool Space::place_in_pool(const PoolState& pool, const Need& need, Where where, Placed& placed) {
   std::optional<ExtentMap::Fit> best;
   SegmentId best_id = 0;
-  for (auto at = pool.by_largest_free.lower_bound({need.extent_bytes, 0}); at != pool.by_largest_free.end();
-       ++at) {
-    const SegmentId id = at->second;
-    const auto fit = segments_.at(id).extents.find(need.extent_bytes, need.alignment, need.prefix_bytes);
-    if (!fit) continue;
+  const auto look = [&](SegmentId id, const Segment& segment) {
+    const auto fit = segment.extents.find(need.extent_bytes, need.alignment, need.prefix_bytes);
+    if (!fit) return;
     if (!best || fit->hole_bytes < best->hole_bytes ||
         (fit->hole_bytes == best->hole_bytes && id < best_id)) {
       best = fit;
       best_id = id;
     }
+  };
+  const auto first_large_enough = [&](const ByLargestFree& segments) {
+    return segments.lower_bound({need.extent_bytes, 0});
+  };
+  for (auto at = first_large_enough(pool.shared); at != pool.shared.end(); ++at) {
+    look(at->first.second, *at->second);
+  }
+  for (auto at = first_large_enough(pool.made_to_measure); at != pool.made_to_measure.end(); ++at) {
+    const auto& [largest_free_bytes, id] = at->first;
+    if (where == Where::kWellFitting) {
+      if (!fits_well(need.own_segment_bytes, largest_free_bytes)) break;  // nor those after it
+      if (!fits_well(need.own_segment_bytes, at->second->extents.size_bytes())) continue;
+    }
+    look(id, *at->second);
   }
   if (!best) return false;
   change(best_id, segments_.at(best_id),
@@ -132,12 +156,13 @@ void Space::reserve_cancel(const SegmentPlan& plan) {
 
 void Space::add_segment(SegmentId id, const SegmentPlan& plan) {
   end_pending(plan);
-  const auto [at, fresh] = segments_.try_emplace(id, Segment{plan.pool, ExtentMap(plan.size_bytes)});
+  const auto [at, fresh] =
+      segments_.try_emplace(id, Segment{plan.pool, plan.shared, ExtentMap(plan.size_bytes)});
   assert(fresh && "a segment id is never used twice");
   (void)fresh;
   reserved_bytes_ += plan.size_bytes;
   PoolState& pool = pools_[plan.pool];
-  pool.by_largest_free.insert({plan.size_bytes, id});
+  pool.of_sort(plan.shared).insert({{plan.size_bytes, id}, &at->second});
   if (plan.shared) pool.next_shared_bytes = std::max(pool.next_shared_bytes, 2 * plan.size_bytes);
   enter_empty(id, at->second);
 }
@@ -178,7 +203,7 @@ void Space::drop(SegmentId id) {
   const Pool pool = found->second.pool;
   const std::uint64_t size_bytes = found->second.extents.size_bytes();
   empty_.erase({size_bytes, found->second.empty_since, id});
-  pools_.at(pool).by_largest_free.erase({size_bytes, id});
+  pools_.at(pool).of_sort(found->second.shared).erase({size_bytes, id});
   segments_.erase(found);
   warm_bytes_ -= size_bytes;
   reserved_bytes_ -= size_bytes;
@@ -188,7 +213,7 @@ void Space::drop(SegmentId id) {
 SpaceFigures Space::figures() const {
   std::uint64_t largest = room_bytes();
   for (const auto& [pool, state] : pools_) {
-    if (!state.by_largest_free.empty()) largest = std::max(largest, state.by_largest_free.rbegin()->first);
+    largest = std::max(largest, state.largest_free_bytes());
   }
   return {.limit_bytes = limit_bytes_,
           .reserved_bytes = reserved_bytes_,
@@ -202,8 +227,8 @@ SpaceFigures Space::figures() const {
 
 OutOfSpace Space::out_of_space(Pool pool, std::uint64_t asked_bytes) const {
   std::uint64_t largest = room_bytes() + warm_bytes_;
-  if (const auto known = pools_.find(pool); known != pools_.end() && !known->second.by_largest_free.empty()) {
-    largest = std::max(largest, known->second.by_largest_free.rbegin()->first);
+  if (const auto known = pools_.find(pool); known != pools_.end()) {
+    largest = std::max(largest, known->second.largest_free_bytes());
   }
   return {asked_bytes, limit_bytes_ - used_bytes_, largest, limit_bytes_};
 }
@@ -211,8 +236,17 @@ OutOfSpace Space::out_of_space(Pool pool, std::uint64_t asked_bytes) const {
 std::uint64_t Space::shared_segment_bytes(Pool pool) const {
   const auto known = pools_.find(pool);
   const std::uint64_t next = known == pools_.end() ? kFirstSegmentBytes : known->second.next_shared_bytes;
-  const std::uint64_t part = round_down(limit_bytes_ / kMaxSharedPartOfLimit, kPageBytes);
-  return std::min({next, kMaxSharedSegmentBytes, part});
+  const std::uint64_t of_limit = round_down(limit_bytes_ / kMaxSharedPartOfLimit, kPageBytes);
+  const std::uint64_t of_room = round_down(room_bytes() / kMaxSharedPartOfRoom, kPageBytes);
+  return std::min({next, kMaxSharedSegmentBytes, of_limit, std::max(of_room, kMinSharedSegmentBytes)});
+}
+
+std::uint64_t Space::PoolState::largest_free_bytes() const {
+  std::uint64_t largest = 0;
+  for (const ByLargestFree* segments : {&shared, &made_to_measure}) {
+    if (!segments->empty()) largest = std::max(largest, segments->rbegin()->first.first);
+  }
+  return largest;
 }
 
 std::uint64_t Space::room_bytes() const { return limit_bytes_ - reserved_bytes_ - pending_bytes_; }
@@ -220,13 +254,13 @@ std::uint64_t Space::room_bytes() const { return limit_bytes_ - reserved_bytes_ 
 // A pool without segments starts over, small; and namespaces that come and go leave nothing here.
 void Space::forget_if_unused(Pool pool) {
   const auto known = pools_.find(pool);
-  if (known->second.by_largest_free.empty() && known->second.pending == 0) pools_.erase(known);
+  if (known->second.is_unused()) pools_.erase(known);
 }
 
 template <class Change>
 void Space::change(SegmentId id, Segment& segment, Change&& change_extents) {
   ExtentMap& extents = segment.extents;
-  auto& by_largest_free = pools_.at(segment.pool).by_largest_free;
+  ByLargestFree& by_largest_free = pools_.at(segment.pool).of_sort(segment.shared);
   if (extents.empty()) {
     empty_.erase({extents.size_bytes(), segment.empty_since, id});
     warm_bytes_ -= extents.size_bytes();
@@ -234,8 +268,9 @@ void Space::change(SegmentId id, Segment& segment, Change&& change_extents) {
   const std::uint64_t largest_before = extents.largest_free_bytes();
   change_extents(extents);
   if (const std::uint64_t largest = extents.largest_free_bytes(); largest != largest_before) {
-    by_largest_free.erase({largest_before, id});
-    by_largest_free.insert({largest, id});
+    auto entry = by_largest_free.extract({largest_before, id});  // moved, not made anew: this is each put's
+    entry.key().first = largest;
+    by_largest_free.insert(std::move(entry));
   }
   if (extents.empty()) enter_empty(id, segment);
 }

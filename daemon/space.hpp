@@ -50,6 +50,11 @@ inline constexpr std::uint64_t kMaxSharedSegmentBytes = std::uint64_t{1} << 30;
 // A shared segment is at most this part of the limit: in a small store, the first namespace must
 // not take everything with its first tensor.
 inline constexpr std::uint64_t kMaxSharedPartOfLimit = 8;
+// And at most this part of the room that is left, but not less than kMinSharedSegmentBytes if there is
+// that much. So the fuller a store, the smaller the tensors that get a segment of their own, which can
+// be dropped for any other one; see docs/decisions/crowded-stores.md, which has the figures.
+inline constexpr std::uint64_t kMaxSharedPartOfRoom = 24;
+inline constexpr std::uint64_t kMinSharedSegmentBytes = std::uint64_t{4} << 20;
 
 using SegmentId = std::uint64_t;  // given by the caller, never used twice
 
@@ -142,12 +147,18 @@ class Space {
  private:
   struct Segment {
     Pool pool;
+    bool shared;
     ExtentMap extents;
     std::uint64_t empty_since = 0;  // a tick of empty_ticks_, while empty
   };
+  // By (largest free extent, id): where to look, without looking at full ones.
+  using ByLargestFree = std::map<std::pair<std::uint64_t, SegmentId>, const Segment*>;
   struct PoolState {
-    // (largest free extent, id) of every segment: where to look, without looking at full ones.
-    std::set<std::pair<std::uint64_t, SegmentId>> by_largest_free;
+    ByLargestFree shared;
+    ByLargestFree made_to_measure;
+    [[nodiscard]] ByLargestFree& of_sort(bool is_shared) { return is_shared ? shared : made_to_measure; }
+    [[nodiscard]] std::uint64_t largest_free_bytes() const;
+    [[nodiscard]] bool is_unused() const { return shared.empty() && made_to_measure.empty() && pending == 0; }
     std::multiset<std::uint64_t> pending_shared;  // sizes
     std::uint64_t pending = 0;                    // how many, of either sort
     std::uint64_t next_shared_bytes = kFirstSegmentBytes;
@@ -160,7 +171,9 @@ class Space {
     std::uint64_t prefix_bytes;
   };
 
-  [[nodiscard]] bool place_in_pool(PoolState& pool, const Need& need, Placed& placed);
+  // Which segments of the pool a tensor may be placed in.
+  enum class Where { kWellFitting, kAnywhere };
+  [[nodiscard]] bool place_in_pool(const PoolState& pool, const Need& need, Where where, Placed& placed);
   [[nodiscard]] std::uint64_t shared_segment_bytes(Pool pool) const;
   [[nodiscard]] std::uint64_t room_bytes() const;
   [[nodiscard]] std::vector<SegmentId> choose_empty(std::uint64_t bytes) const;

@@ -292,10 +292,38 @@ TEST_CASE("a warm segment is used again, by its own pool alone", "[space]") {
   const Placed first = caller.placed(kSealed, 100_MiB);
   CHECK(caller.space.free(first.extent));
   CHECK(caller.placed(kOtherNamespace, 100_MiB).extent.segment != first.extent.segment);
-  const Placed again = caller.placed(kSealed, 50_MiB);
+  const Placed again = caller.placed(kSealed, 75_MiB);
   CHECK(again.extent.segment == first.extent.segment);
   CHECK(caller.space.droppable().empty());
   CHECK(caller.space.free(again.extent));
+}
+
+TEST_CASE("small tensors stay out of what was made for a large one, until they would be refused", "[space]") {
+  Caller caller{Space(256_MiB, 256_MiB)};
+  const Placed large = caller.placed(kSealed, 200_MiB);
+  CHECK(caller.space.free(large.extent));
+  // Three quarters of it are worth it; what is left over waits.
+  const Placed again = caller.placed(kSealed, 150_MiB);
+  CHECK(again.extent.segment == large.extent.segment);
+  const Placed small = caller.placed(kSealed, 1_MiB);
+  CHECK(small.extent.segment != large.extent.segment);
+  CHECK(caller.placed(kSealed, 40_MiB).extent.segment != large.extent.segment);
+  CHECK(caller.placed(kSealed, 40_MiB).extent.segment == large.extent.segment);
+  CHECK(caller.made.size() == 3);
+}
+
+TEST_CASE("the fuller a store, the smaller the tensors that get segments of their own", "[space]") {
+  Caller caller{Space(4_GiB, 0)};
+  while (caller.space.figures().reserved_bytes < 1_GiB) (void)caller.placed(kSealed, 4_MiB);
+  CHECK(caller.made.back().shared);
+  CHECK(caller.made.back().size_bytes > 64_MiB);
+  (void)caller.placed(kOtherNamespace, 2_GiB);
+  // Whatever the pool's next segment would be by doubling, it leaves the others most of the room.
+  while (caller.made.back().pool == kOtherNamespace) (void)caller.placed(kSealed, 4_MiB);
+  CHECK(caller.made.back().shared);
+  CHECK(caller.made.back().size_bytes < 1_GiB / 16);
+  (void)caller.placed(kLive, 30_MiB, 64);
+  CHECK_FALSE(caller.made.back().shared);
 }
 
 TEST_CASE("a pool whose segments are all gone starts over, small", "[space]") {
