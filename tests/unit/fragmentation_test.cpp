@@ -63,7 +63,7 @@ TEST_CASE("at 80 % fill a day of mixed sizes fails for fewer than one tensor in 
   }
 }
 
-TEST_CASE("a simulated day can fail: no placement fits 97 % of mixed sizes into whole segments", "[space]") {
+TEST_CASE("a simulated day can fail: at 97 % fill it does", "[space]") {
   Day day;
   day.fill = 0.97;
   day.namespaces = 4;
