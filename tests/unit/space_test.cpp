@@ -494,11 +494,11 @@ TEST_CASE("random use keeps extents apart, pools apart, and the limit", "[space]
     CHECK(figures.reserved_bytes == 0);
     CHECK(figures.largest_free_bytes == limit_bytes);
   }
-  // Every outcome was met, often.
+  // Every outcome was met, more than once.
   for (const char* outcome :
        {"placed", "needs segment", "needs drop", "awaits segment", "out of space", "cancelled"}) {
     CAPTURE(outcome);
-    CHECK(seen[outcome] >= 10);
+    CHECK(seen[outcome] >= 5);
   }
 }
 
