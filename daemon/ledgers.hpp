@@ -1,7 +1,8 @@
 // Ledgers: where the ledger of the next connection comes from, and its bell. One is kept ready, with its
-// pages, so that whoever connects waits for a message each way and not for the making of a file. Threads one,
-// that of the io_context. Fails    take() with std::system_error or
-// boost::interprocess::interprocess_exception.
+// pages, so that whoever connects waits for a message each way and not for the making of a file.
+//
+// Threads  one, that of the io_context.
+// Fails    take() with std::system_error or boost::interprocess::interprocess_exception.
 #pragma once
 
 #include <cstddef>

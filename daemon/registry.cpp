@@ -73,9 +73,7 @@ void Registry::remove_client(ClientId id) {
   // Its lists go with it, so nothing is removed from them.
   for (const SlotIndex slot : client.building) let_die(slot);
   for (const SlotIndex slot : client.bound) let_die(slot);
-  if (client.has_spare) {
-    let_die(spare_of(id));
-  }
+  if (client.spare) let_die(*client.spare);
   sweep();
 }
 
@@ -107,7 +105,7 @@ Result<Pool> Registry::admit(ClientId id, const NewTensor& wanted) {
   const Result<Namespace*> space = namespaces_.find_or_make(wanted.name, client(id).who);
   if (!space) return space.failure();
   if (!wanted.replace && by_name_.contains(wanted.name)) return already_exists(wanted.name);
-  if (no_slot_is_free() && take_back_spares()) sweep();
+  if (no_slot_is_free()) take_back_spares();
   if (no_slot_is_free()) {
     return Failure{Errc::kOutOfSpace, "the store holds " + std::to_string(catalog_.slot_count()) +
                                           " tensors, which is its limit (--max-tensors): delete some"};
@@ -172,11 +170,15 @@ Result<SlotIndex> Registry::start(ClientId id, const NewTensor& wanted, const Po
   enter_room(*tensor, std::move(room));
 
   by_draft_name_.emplace(tensor->name, index);
+  occupy(index, std::move(tensor));
+  add_to(client(id).building, index);
+  return index;
+}
+
+void Registry::occupy(SlotIndex index, std::unique_ptr<Tensor> tensor) {
   tensors_[index] = std::move(tensor);
   catalog_.slot(index).store_word(SlotWord::of(generations_[index], SlotState::kBuilding));
   show(index);
-  add_to(client(id).building, index);
-  return index;
 }
 
 void Registry::enter_room(Tensor& tensor, std::shared_ptr<Room> room) {

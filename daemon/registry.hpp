@@ -198,7 +198,7 @@ class Registry {
     std::uint64_t connected_unix_ns = 0;
     std::unordered_set<SegmentId> granted{};
     SlotList building{};
-    bool has_spare = false;
+    std::optional<SlotIndex> spare{};
     SlotList bound{};  // published, with Lifetime::kClient
   };
   struct SegmentUse {
@@ -215,14 +215,14 @@ class Registry {
                           std::shared_ptr<Room> room);
   [[nodiscard]] std::optional<SlotIndex> take_slot();
   [[nodiscard]] bool no_slot_is_free() const;
-  void show(SlotIndex slot);  // in the catalog, but for the word
+  void occupy(SlotIndex slot, std::unique_ptr<Tensor> tensor);  // Free -> Building
+  void show(SlotIndex slot);                                    // in the catalog, but for the word
   void enter_room(Tensor& tensor, std::shared_ptr<Room> room);
   [[nodiscard]] Tensor* building(ClientId client, const Draft& draft);
   // Why this draft of the client's cannot be published, if it cannot.
   [[nodiscard]] Result<Done> check_publishable(ClientId client, const Draft& draft);
   void announce(SlotIndex slot);  // to those who wait for its name (Store::wait)
   void leave_drafts(ClientId client, SlotIndex slot);
-  [[nodiscard]] SlotIndex spare_of(ClientId client) const;  // REQUIRES: it has one
   void leave_spares(SlotIndex slot);
   // Building -> Published. REQUIRES: publishable, and in no list.
   void enter(ClientId client, SlotIndex slot);

@@ -1,7 +1,6 @@
 // Spares: drafts that are granted ahead, and taken back when something else needs their place.
 #include "registry.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "shm/name_hash.hpp"
@@ -10,15 +9,12 @@
 namespace tensord::daemon {
 
 using protocol::quoted;
-using shm::SlotState;
-using shm::SlotWord;
 
 std::optional<SlotIndex> Registry::grant_spare(ClientId id, SlotIndex like, const Placed& placed) {
-  if (client(id).has_spare) {
+  if (const std::optional<SlotIndex> old = client(id).spare) {
     // Of another sort, which the client has forgotten; or it is writing into it just now.
-    const SlotIndex old = spare_of(id);
-    if (pinned(old)) return std::nullopt;
-    let_die(old);
+    if (pinned(*old)) return std::nullopt;
+    let_die(*old);
   }
   const std::optional<SlotIndex> taken = take_slot();
   if (!taken) return std::nullopt;
@@ -35,19 +31,17 @@ std::optional<SlotIndex> Registry::grant_spare(ClientId id, SlotIndex like, cons
   enter_room(*tensor,
              std::make_shared<Room>(Room{placed.extent, placed.offset_bytes, model.size_bytes, 0, 0}));
   spare_bytes_ += placed.extent.size_bytes;
-  client(id).has_spare = true;
-  tensors_[*taken] = std::move(tensor);
-  catalog_.slot(*taken).store_word(SlotWord::of(generations_[*taken], SlotState::kBuilding));
-  show(*taken);
+  client(id).spare = taken;
+  occupy(*taken, std::move(tensor));
   add_to(spares_, *taken);
   return taken;
 }
 
 Result<Done> Registry::publish_spare(ClientId id, const Draft& draft, const NewTensor& wanted) {
-  Tensor* const spare = draft.slot < tensors_.size() ? tensors_[draft.slot].get() : nullptr;
-  if (spare == nullptr || !spare->is_spare || spare->creator != id || draft.word != word(draft.slot)) {
+  if (client(id).spare != draft.slot || draft.word != word(draft.slot)) {
     return Failure{Errc::kNotFound, "this connection has no such spare: it was taken back"};
   }
+  Tensor* const spare = tensors_[draft.slot].get();
   const Result<Namespace*> space = namespaces_.find_or_make(wanted.name, client(id).who);
   if (!space) return space.failure();
   if (space.value()->id != spare->namespace_id || wanted.size_bytes != spare->size_bytes) {
@@ -68,17 +62,12 @@ Result<Done> Registry::publish_spare(ClientId id, const Draft& draft, const NewT
   return Done{};
 }
 
-SlotIndex Registry::spare_of(ClientId id) const {
-  return *std::ranges::find_if(spares_, [&](SlotIndex slot) { return tensors_[slot]->creator == id; });
-}
-
 void Registry::leave_spares(SlotIndex slot) {
   Tensor& spare = *tensors_[slot];
   remove_from(spares_, slot);
   spare.is_spare = false;
   spare_bytes_ -= spare.room->extent.size_bytes;
-  if (const auto owner = clients_.find(spare.creator); owner != clients_.end())
-    owner->second.has_spare = false;
+  if (const auto owner = clients_.find(spare.creator); owner != clients_.end()) owner->second.spare.reset();
 }
 
 bool Registry::take_back_spares() {

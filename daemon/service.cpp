@@ -123,8 +123,14 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
                          ? [this](std::function<void()> work) { segments_.on_helper(std::move(work)); }
                          : CatalogPages::Run()),
       ledgers_(loop, options.max_tensors),
-      sweep_timer_(loop),
-      spare_timer_(loop) {}
+      sweeps_(
+          loop, kSweepInterval, [this] { return registry_.anything_dying(); }, [this] { registry_.sweep(); }),
+      idle_spares_(
+          loop, kSpareIdleInterval, [this] { return registry_.any_spares(); },
+          [this] {
+            registry_.take_back_idle_spares();
+            sweeps_.while_needed();
+          }) {}
 
 // ---- coming and going -------------------------------------------------------------------------
 
@@ -169,7 +175,7 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
 void Service::farewell(ClientId client) {
   registry_.remove_client(client);
   connected_.erase(client);
-  sweep_while_needed();
+  sweeps_.while_needed();
 }
 
 // ---- tensors ----------------------------------------------------------------------------------
@@ -235,7 +241,7 @@ protocol::Granted Service::granted(SlotIndex slot) const {
 Result<protocol::PublishReply> Service::publish(ClientId client, const protocol::Publish& request) {
   if (request.wants_spare > 1) return Failure{Errc::kInvalidArgument, "wants_spare is 0 or 1"};
   const Result<Done> done = registry_.publish(client, request.slot, request.word);
-  sweep_while_needed();
+  sweeps_.while_needed();
   if (!done) return done.failure();
   return published(client, request.slot, request.wants_spare != 0);
 }
@@ -246,7 +252,7 @@ Result<protocol::PublishReply> Service::publish_spare(ClientId client,
   const Result<NewTensor> wanted = describe(request);
   if (!wanted) return wanted.failure();
   const Result<Done> done = registry_.publish_spare(client, {request.slot, request.word}, wanted.value());
-  sweep_while_needed();
+  sweeps_.while_needed();
   if (!done) return done.failure();
   return published(client, request.slot, request.wants_spare != 0);
 }
@@ -267,21 +273,8 @@ protocol::Granted Service::grant_spare(ClientId client, SlotIndex like) {
     return {};
   }
   catalog_pages_.reach(*spare);
-  take_back_idle_spares_later();
+  idle_spares_.while_needed();
   return granted(*spare);
-}
-
-void Service::take_back_idle_spares_later() {
-  if (awaiting_idle_spares_ || !registry_.any_spares()) return;
-  awaiting_idle_spares_ = true;
-  spare_timer_.expires_after(kSpareIdleInterval);
-  spare_timer_.async_wait([this](const boost::system::error_code& error) {
-    awaiting_idle_spares_ = false;
-    if (error) return;
-    registry_.take_back_idle_spares();
-    sweep_while_needed();
-    take_back_idle_spares_later();
-  });
 }
 
 Result<protocol::PublishManyReply> Service::publish_many(ClientId client,
@@ -305,21 +298,21 @@ Result<protocol::PublishManyReply> Service::publish_many(ClientId client,
     return protocol::PublishManyReply{};
   }
   const Result<Done> done = registry_.publish_many(client, batch);
-  sweep_while_needed();
+  sweeps_.while_needed();
   if (!done) return done.failure();
   return protocol::PublishManyReply{};
 }
 
 Result<protocol::AbortReply> Service::abort(ClientId client, const protocol::Abort& request) {
   const Result<Done> done = registry_.abort(client, request.slot, request.word);
-  sweep_while_needed();
+  sweeps_.while_needed();
   if (!done) return done.failure();
   return protocol::AbortReply{};
 }
 
 Result<protocol::DeleteReply> Service::remove(ClientId client, const protocol::Delete& request) {
   const Result<Done> done = registry_.remove(client, request.name.view());
-  sweep_while_needed();
+  sweeps_.while_needed();
   if (!done) return done.failure();
   return protocol::DeleteReply{};
 }
@@ -395,18 +388,6 @@ void Service::await(ClientId client, const protocol::Await& request) {
   segments_.find(room->extent.segment)
       ->write(room->offset_bytes - shm::kLivePrefixBytes + offsetof(shm::LiveHeader, awaited),
               std::as_bytes(std::span(&kAwaited, 1)));
-}
-
-void Service::sweep_while_needed() {
-  if (sweeping_ || !registry_.anything_dying()) return;
-  sweeping_ = true;
-  sweep_timer_.expires_after(kSweepInterval);
-  sweep_timer_.async_wait([this](const boost::system::error_code& error) {
-    sweeping_ = false;
-    if (error) return;
-    registry_.sweep();
-    sweep_while_needed();
-  });
 }
 
 // ---- looking ----------------------------------------------------------------------------------

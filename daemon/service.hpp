@@ -24,6 +24,7 @@
 #include "os/memfd.hpp"
 #include "os/unique_fd.hpp"
 #include "protocol/messages.hpp"
+#include "recurring.hpp"
 #include "registry.hpp"
 #include "result.hpp"
 #include "segments.hpp"
@@ -89,8 +90,6 @@ class Service {
   [[nodiscard]] protocol::PublishReply published(ClientId client, SlotIndex slot, bool wants_spare);
   // A spare like that tensor, if there is one to be had.
   [[nodiscard]] protocol::Granted grant_spare(ClientId client, SlotIndex like);
-  void take_back_idle_spares_later();
-  void sweep_while_needed();
 
   const Options options_;
   const std::function<void()> stop_;
@@ -102,11 +101,9 @@ class Service {
   Segments segments_;
   CatalogPages catalog_pages_;
   Ledgers ledgers_;
-  boost::asio::steady_timer sweep_timer_;
-  bool sweeping_ = false;
+  Recurring sweeps_;  // of what is dying
+  Recurring idle_spares_;
   SegmentId last_granted_ = 0;  // what a client that has just come will most probably want
-  boost::asio::steady_timer spare_timer_;
-  bool awaiting_idle_spares_ = false;
 };
 
 }  // namespace tensord::daemon

@@ -39,9 +39,6 @@ constexpr std::uint32_t kSpinsAgainAfter = 8;
 // daemon went.
 constexpr std::chrono::milliseconds kLookAroundInterval{50};
 
-// Ids wrap; only their differences count.
-bool is_past(std::uint32_t count, std::uint32_t id) { return static_cast<std::int32_t>(count - id) > 0; }
-
 }  // namespace
 
 Requests::Requests(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters)
@@ -158,17 +155,15 @@ std::optional<std::uint32_t> Requests::begin(std::span<std::byte> request) {
 }
 
 std::uint32_t Requests::send(std::span<std::byte> request, Road road) {
-  const std::uint32_t id = number(request);
-  if (road == Road::kRing) {
-    // Full only of hints, and of requests that were given up: a row of ours never has more under way than
-    // fit.
-    while (!has_room()) settle_next();
-    post(request);
-  } else if (os::send_message(socket_.get(), request)) {
-    ++unanswered_;
-  } else {
-    lost("it hung up");
+  if (road == Road::kSocket) {
+    const std::optional<std::uint32_t> id = begin(request);
+    if (!id) lost("it hung up");
+    return *id;
   }
+  const std::uint32_t id = number(request);
+  // Full only of hints, and of requests that were given up: a row of ours never has more under way than fit.
+  while (!has_room()) settle_next();
+  post(request);
   return id;
 }
 
@@ -203,7 +198,7 @@ void Requests::settle(std::span<const std::byte> reply) {
   std::memcpy(&created, reply.data(), sizeof created);
   if (created.header.type != protocol::MessageType::kCreate || created.header.status != Errc::kOk) return;
   // Each once: a daemon gone mad that says so again, or of what was not asked, would have us abort for ever.
-  if (is_past(settled_id_, created.header.id) || is_past(created.header.id, last_id_)) return;
+  if (shm::is_past(settled_id_, created.header.id) || shm::is_past(created.header.id, last_id_)) return;
   settled_id_ = created.header.id + 1;
   protocol::Abort abort;
   abort.header = {protocol::Abort::kType, 0};  // an id that no caller waits for

@@ -3,8 +3,11 @@
 // There are two roads. The ring (shm/ring.hpp) is memory: while the daemon is awake, a request costs no
 // system call on either side; one that sleeps is woken by the bell. The socket takes what the ring cannot:
 // descriptors, large messages, and the hang-up that tells of the daemon's end. A request is the same struct
-// on both. Owns     the socket and the bell. Threads  any; one request, or one row of them, at a time. Fails
-// with the error that the daemon reports; ConnectionLostError once it is gone.
+// on both.
+//
+// Owns     the socket and the bell.
+// Threads  any; one request, or one row of them, at a time.
+// Fails    with the error that the daemon reports; ConnectionLostError once it is gone.
 #pragma once
 
 #include <atomic>

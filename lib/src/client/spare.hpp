@@ -1,7 +1,9 @@
 // Spare: the draft that the daemon granted ahead (protocol/messages.hpp, PublishReply), until a put takes it.
 //
 // A loop puts tensors of one size, one kind and one namespace. From the second such put in a row on a spare
-// is asked for, so that who puts once holds none. Threads  any.
+// is asked for, so that who puts once holds none.
+//
+// Threads  any.
 #pragma once
 
 #include <cstdint>

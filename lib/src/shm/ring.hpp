@@ -80,6 +80,11 @@ struct RingMemory {
 };
 static_assert(offsetof(RingMemory, answered) == 64 && offsetof(RingMemory, entries) == 128);
 
+// [Wrap] Whether a count has gone past this number.
+[[nodiscard]] constexpr bool is_past(std::uint32_t count, std::uint32_t number) {
+  return static_cast<std::int32_t>(count - number) > 0;
+}
+
 class RingClient {
  public:
   RingClient() = default;
@@ -137,10 +142,6 @@ class RingClient {
   }
 
  private:
-  static bool is_past(std::uint32_t count, std::uint32_t number) {
-    return static_cast<std::int32_t>(count - number) > 0;
-  }
-
   RingMemory* memory_ = nullptr;
   std::uint32_t posted_ = 0;
   std::uint32_t rung_until_ = 0;  // for requests before this one the bell was rung, or need not be
