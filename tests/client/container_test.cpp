@@ -18,10 +18,12 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "values.hpp"
 
 using namespace tensord;
 using tensord::test::DaemonProcess;
 using tensord::test::eventually;
+using tensord::test::holds;
 using tensord::test::in_child;
 
 namespace {
@@ -29,11 +31,6 @@ namespace {
 const std::vector<float> kOfHost{1, 2, 3, 4}, kOfContainer{5, 6, 7, 8};
 constexpr int kCannot = 77;
 constexpr const char* kSocketInside = "/tensord.sock";
-
-bool holds(const View& view, const std::vector<float>& values) {
-  const auto elements = view.as<float>();
-  return std::vector<float>(elements.begin(), elements.end()) == values;
-}
 
 class EmptyDirectory {
  public:

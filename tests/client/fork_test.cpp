@@ -1,6 +1,5 @@
 // Forks: views on both sides stay valid, and what the parent held is given back only when neither
 // side can see it any more.
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,30 +12,17 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "word.hpp"
 
 using namespace tensord;
 using tensord::test::DaemonProcess;
 using tensord::test::eventually;
 using tensord::test::in_child;
+using tensord::test::Word;
 
 namespace {
 
 const std::vector<float> kValues{1, 2, 3, 4};
-
-// One byte each way, to put two processes in order.
-class Turn {
- public:
-  Turn() { REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends_) == 0); }
-  ~Turn() { ::close(ends_[0]), ::close(ends_[1]); }
-  void signal(int end) const { REQUIRE(::write(ends_[end], "x", 1) == 1); }
-  void await(int end) const {
-    char byte;
-    REQUIRE(::read(ends_[end], &byte, 1) == 1);
-  }
-
- private:
-  int ends_[2];
-};
 
 }  // namespace
 
@@ -60,11 +46,11 @@ TEST_CASE("a view that the parent drops after a fork stays valid in the child", 
   const DaemonProcess daemon;
   Store store = daemon.connect();
   View view = store.put<float>("a/x", kValues);
-  const Turn turn;
+  const Word go;
   const pid_t child = ::fork();
   if (child == 0) {
-    turn.await(1);
-    const bool whole = view.as<float>()[3] == 4;
+    const bool told = go.hear() == 'g';
+    const bool whole = told && view.as<float>()[3] == 4;
     view.reset();
     ::_exit(whole ? 0 : 1);
   }
@@ -73,7 +59,7 @@ TEST_CASE("a view that the parent drops after a fork stays valid in the child", 
   // New tensors of the same size would take the freed space, if it had been freed.
   for (int i = 0; i < 20; ++i) store.put<float>("b/" + std::to_string(i), std::vector<float>(4, -1.0f));
   CHECK(store.stats().dying_tensors == 1);
-  turn.signal(0);
+  go.say('g');
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   CHECK(status == 0);

@@ -1,6 +1,5 @@
 // What a process may do with itself while it holds views: fork again and again, exec, spawn, become a daemon,
 // stop, close twice. Bytes stay while anybody looks at them, and come back when nobody does.
-#include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,20 +15,23 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "other_process.hpp"
+#include "values.hpp"
+#include "word.hpp"
 
 using namespace tensord;
 using tensord::test::DaemonProcess;
 using tensord::test::eventually;
 using tensord::test::in_child;
+using tensord::test::Other;
+using tensord::test::Word;
 
 namespace {
 
 const std::vector<float> kValues{1, 2, 3, 4};
+constexpr int kEndedBySignal = -1;  // as Other says it
 
-bool is_whole(const View& view) {
-  const auto values = view.as<float>();
-  return std::vector<float>(values.begin(), values.end()) == kValues;
-}
+bool is_whole(const View& view) { return tensord::test::holds(view, kValues); }
 
 // Tensors of the same size, which would take freed space.
 void scribble_over_free_space(const Store& store, int count = 20) {
@@ -44,25 +46,6 @@ bool nothing_is_held(const Store& store) {
   const StoreStats stats = store.stats();
   return stats.used_bytes == 0 && stats.dying_tensors == 0 && stats.building_tensors == 0;
 }
-
-// One byte from a process that may be nobody's child any more.
-class Word {
- public:
-  Word() { REQUIRE(::pipe2(ends_, O_CLOEXEC) == 0); }
-  Word(const Word&) = delete;
-  Word& operator=(const Word&) = delete;
-  ~Word() { ::close(ends_[0]), ::close(ends_[1]); }
-  void say(char byte) const {
-    if (::write(ends_[1], &byte, 1) != 1) ::_exit(9);
-  }
-  [[nodiscard]] char hear() const {
-    char byte = 0;
-    return ::read(ends_[0], &byte, 1) == 1 ? byte : '\0';
-  }
-
- private:
-  int ends_[2];
-};
 
 // Takes the process's last words, and returns how it ended.
 int ended(pid_t child) {
@@ -130,19 +113,18 @@ TEST_CASE("what a child attached by itself goes when it executes another program
   const Store store = daemon.connect();
   store.put<float>("a/x", kValues);
   const Word attached;
-  const pid_t child = ::fork();
-  if (child == 0) {
+  Other child([&] {
     const View own = store.attach("a/x");
     attached.say(is_whole(own) ? 'y' : 'n');
     ::execl("/bin/sleep", "sleep", "60", nullptr);
-    ::_exit(1);
-  }
+    return 1;
+  });
   CHECK(attached.hear() == 'y');
   store.remove("a/x");
   // The program that runs there now has none of our descriptors, so the daemon heard a hang-up.
   CHECK(eventually([&] { return nothing_is_held(store); }));
-  ::kill(child, SIGKILL);
-  CHECK(WIFSIGNALED(ended(child)));
+  REQUIRE(::kill(child.pid(), SIGKILL) == 0);
+  CHECK(child.join() == kEndedBySignal);
 }
 
 TEST_CASE("a program that is spawned inherits nothing that would keep bytes", "[client][processes]") {
@@ -169,18 +151,17 @@ TEST_CASE("a process that becomes a daemon keeps its views and its store", "[cli
   const Store store = daemon.connect();
   View view = store.put<float>("a/x", kValues);
   const Word go, done;
-  const pid_t child = ::fork();
-  if (child == 0) {
+  Other child([&] {
     ::setsid();
-    if (::fork() != 0) ::_exit(0);
+    if (::fork() != 0) return 0;
     const bool told = go.hear() == 'g';
     bool good = told && is_whole(view);
     view.reset();
     good = good && is_whole(store.put<float>("a/from-daemon", kValues));
     done.say(good ? 'y' : 'n');
-    ::_exit(0);
-  }
-  CHECK(ended(child) == 0);
+    return 0;
+  });
+  CHECK(child.join() == 0);
   view.reset();
   store.remove("a/x");
   scribble_over_free_space(store);
@@ -196,22 +177,21 @@ TEST_CASE("a client that is stopped holds its bytes and nobody else up", "[clien
   const Store store = daemon.connect();
   store.put<float>("a/x", kValues);
   const Word attached;
-  const pid_t child = ::fork();
-  if (child == 0) {
+  Other child([&]() -> int {
     const View own = store.attach("a/x");
     const Builder half = store.build("a/half", kFloat32, std::vector<std::int64_t>{4});
     attached.say('y');
     for (;;) ::pause();
-  }
+  });
   CHECK(attached.hear() == 'y');
-  REQUIRE(::kill(child, SIGSTOP) == 0);
+  REQUIRE(::kill(child.pid(), SIGSTOP) == 0);
   store.remove("a/x");
   scribble_over_free_space(store, 200);
   CHECK(store.stats().dying_tensors == 1);
   CHECK(store.stats().building_tensors == 1);
   // It may even be ended without ever running again.
-  REQUIRE(::kill(child, SIGKILL) == 0);
-  CHECK(WIFSIGNALED(ended(child)));
+  REQUIRE(::kill(child.pid(), SIGKILL) == 0);
+  CHECK(child.join() == kEndedBySignal);
   CHECK(eventually([&] { return nothing_is_held(store); }));
 }
 

@@ -10,10 +10,12 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "values.hpp"
 
 using namespace tensord;
 using tensord::test::DaemonProcess;
 using tensord::test::eventually;
+using tensord::test::holds;
 
 namespace {
 
@@ -21,11 +23,6 @@ std::vector<std::int32_t> counting_from(std::int32_t first, std::size_t count = 
   std::vector<std::int32_t> values(count);
   std::iota(values.begin(), values.end(), first);
   return values;
-}
-
-bool holds(const View& view, const std::vector<std::int32_t>& expected) {
-  const auto values = view.as<std::int32_t>();
-  return std::vector<std::int32_t>(values.begin(), values.end()) == expected;
 }
 
 std::string name_of(int i) { return "a/" + std::to_string(i); }

@@ -14,54 +14,18 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "other_process.hpp"
 
 using namespace tensord;
 using namespace std::chrono_literals;
 using tensord::test::DaemonProcess;
 using tensord::test::eventually;
 using tensord::test::in_child;
+using tensord::test::Other;
 
 namespace {
 
 const std::vector<float> kValues{1, 2, 3, 4};
-
-// Another process that runs `body` beside the test; killed with this object, unless it ended before.
-class Other {
- public:
-  template <class Body>
-  explicit Other(Body&& body) : pid_(::fork()) {
-    if (pid_ == 0) ::_exit(code_of(body));
-  }
-  Other(const Other&) = delete;
-  Other& operator=(const Other&) = delete;
-  ~Other() {
-    if (pid_ != -1) kill();
-  }
-  [[nodiscard]] pid_t pid() const { return pid_; }
-  // Its exit code; -1 if a signal ended it.
-  int join() {
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  void kill() {
-    ::kill(pid_, SIGKILL);
-    join();
-  }
-
- private:
-  template <class Body>
-  static int code_of(Body& body) {
-    try {
-      return body();
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "in another process: %s\n", error.what());
-      return 1;
-    }
-  }
-  pid_t pid_;
-};
 
 // What the TimeoutError of `wait` says; nothing if it threw none.
 template <class Wait>

@@ -1,6 +1,8 @@
 // CountedSystemCalls: counts what a process asks of the kernel. A seccomp filter traps every system call of
 // the calling thread; the handler counts it and makes it. Limit    x86-64; the thread stays so until the
-// process ends, so this is for child processes. Threads  the one that called begin_counting_system_calls().
+// process ends, so this is for child processes.
+//
+// Threads  the one that called begin_counting_system_calls().
 #pragma once
 
 #include <cstdint>

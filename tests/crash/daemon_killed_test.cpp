@@ -10,6 +10,7 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "values.hpp"
 
 using namespace tensord;
 using tensord::test::DaemonProcess;
@@ -19,10 +20,7 @@ namespace {
 
 const std::vector<float> kValues{1, 2, 3, 4};
 
-bool is_whole(const View& view) {
-  const auto values = view.as<float>();
-  return std::vector<float>(values.begin(), values.end()) == kValues;
-}
+bool is_whole(const View& view) { return tensord::test::holds(view, kValues); }
 
 }  // namespace
 

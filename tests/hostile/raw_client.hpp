@@ -58,6 +58,7 @@ class RawClient {
   }
   [[nodiscard]] shm::RingMemory& ring() const { return shm::ring_of(ledger_bytes(), slot_count_); }
 
+  [[nodiscard]] int bell() const { return bell_.get(); }
   void ring_bell() const { os::ring_bell(bell_.get()); }
   template <class T>
   bool send(const T& message, std::span<const int> fds = {}) {

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <functional>
@@ -11,76 +12,46 @@
 #include <string>
 #include <vector>
 
-#include <boost/interprocess/mapped_region.hpp>
-
 #include <tensord/store.hpp>
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
-#include "hello.hpp"
-#include "os/bell.hpp"
-#include "os/memfd.hpp"
 #include "os/socket.hpp"
 #include "protocol/messages.hpp"
-#include "shm/catalog.hpp"
-#include "shm/ledger.hpp"
+#include "raw_client.hpp"
+#include "shm/ring.hpp"
 
 using namespace tensord;
 using namespace tensord::protocol;
 using tensord::test::DaemonProcess;
-namespace bip = boost::interprocess;
 
 namespace {
 
-// Said hello, and writes its ring by hand.
-class RingAttacker {
+// Writes its ring by hand.
+class RingAttacker : public tensord::test::RawClient {
  public:
-  explicit RingAttacker(const DaemonProcess& daemon) : socket_(os::connect_seqpacket(daemon.socket())) {
-    os::send_message(socket_.get(), bytes_of(tensord::test::make_hello()));
-    os::Received received = os::receive_message(socket_.get(), buffer_, 3);
-    HelloReply reply;
-    REQUIRE(received.size_bytes == sizeof reply);
-    REQUIRE(received.fds.size() == 3);
-    bell_ = std::move(received.fds[2]);
-    std::memcpy(&reply, buffer_.data(), sizeof reply);
-    const os::Memfd ledger = os::Memfd::adopt_sealed(std::move(received.fds[1]));
-    region_ = bip::mapped_region(ledger, bip::read_write);
-    ring_ =
-        &shm::ring_of({static_cast<std::byte*>(region_.get_address()), region_.get_size()}, reply.slot_count);
-  }
-
-  shm::RingMemory& ring() { return *ring_; }
+  explicit RingAttacker(const DaemonProcess& daemon) : RawClient(daemon.socket()) {}
 
   template <class T>
   void post(const T& request) {
-    shm::RingEntry& entry = ring_->entries[posted_ % shm::kRingEntries];
+    shm::RingEntry& entry = ring().entries[posted_ % shm::kRingEntries];
     entry.request_bytes = sizeof request;
     std::memcpy(entry.request, &request, sizeof request);
-    ring_->posted.store(++posted_);
-  }
-  void ring_bell() { os::ring_bell(bell_.get()); }
-  int bell() const { return bell_.get(); }
-  bool is_disconnected() {
-    while (os::receive_message(socket_.get(), buffer_, 2).size_bytes != 0) {
-    }
-    return true;
+    ring().posted.store(++posted_);
   }
   // Whether a Stats request by socket is still answered.
   bool is_connected() {
-    if (!os::send_message(socket_.get(), bytes_of(Stats{{Stats::kType, 77}}))) return false;
+    std::array<std::byte, kMaxMessageBytes> buffer;
+    if (!send(Stats{{Stats::kType, 77}})) return false;
     for (;;) {
-      const os::Received received = os::receive_message(socket_.get(), buffer_, 2);
+      const os::Received received = os::receive_message(socket(), buffer, 2);
       if (received.size_bytes == 0) return false;
       if (received.size_bytes == sizeof(StatsReply)) return true;
     }
   }
 
  private:
-  os::UniqueFd socket_, bell_;
-  bip::mapped_region region_;
-  shm::RingMemory* ring_ = nullptr;
   std::uint32_t posted_ = 0;
-  std::array<std::byte, kMaxMessageBytes> buffer_{};
 };
 
 struct Honest {
