@@ -222,6 +222,8 @@ class Writing {
  private:
   friend class View;
   Writing(View view, std::uint64_t held) noexcept;
+  template <class How>
+  void leave(How&& how) noexcept;
   View view_;  // keeps the tensor; empty once it ended
   std::uint64_t held_ = 0;
   int exceptions_ = 0;  // in flight when it began

@@ -76,24 +76,18 @@ Writing::~Writing() {
   }
 }
 
-void Writing::end() noexcept {
+template <class How>
+void Writing::leave(How&& how) noexcept {
   if (!view_) return;
   try {
-    client::end_writing(view_.live_header(), unpacked(held_));
+    how(view_.live_header(), unpacked(held_));
   } catch (const InternalError&) {
     // A daemon gone mad took the header away: there is nobody to tell.
   }
   view_.reset();
 }
 
-void Writing::give_up() noexcept {
-  if (!view_) return;
-  try {
-    client::give_up_writing(view_.live_header(), unpacked(held_));
-  } catch (const InternalError&) {
-    // A daemon gone mad took the header away: there is nobody to tell.
-  }
-  view_.reset();
-}
+void Writing::end() noexcept { leave(client::end_writing); }
+void Writing::give_up() noexcept { leave(client::give_up_writing); }
 
 }  // namespace tensord
