@@ -91,6 +91,24 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
       ->envname("TENSORD_MAX_CONNECTIONS")
       ->check(CLI::Range(1u, 100'000u))
       ->capture_default_str();
+  std::optional<std::string> user_bytes, user_dying_bytes;
+  app.add_option("--max-bytes-per-user", user_bytes,
+                 "Memory that the tensors of one user may take; default: no limit but the store's")
+      ->envname("TENSORD_MAX_BYTES_PER_USER")
+      ->transform(CLI::Validator(check_size, "SIZE"));
+  app.add_option("--max-dying-bytes-per-user", user_dying_bytes,
+                 "Memory of deleted tensors that one user may keep by views, or he may make and attach "
+                 "nothing more; default: as --max-bytes-per-user")
+      ->envname("TENSORD_MAX_DYING_BYTES_PER_USER")
+      ->transform(CLI::Validator(check_size, "SIZE"));
+  app.add_option("--max-tensors-per-user", options.per_user.tensors,
+                 "Tensors of one user at once; default: no limit but the store's")
+      ->envname("TENSORD_MAX_TENSORS_PER_USER")
+      ->check(CLI::Range(1u, shm::kMaxSlots));
+  app.add_option("--max-connections-per-user", options.per_user.connections,
+                 "Connections of one user at once; default: no limit but the store's")
+      ->envname("TENSORD_MAX_CONNECTIONS_PER_USER")
+      ->check(CLI::Range(1u, 100'000u));
   app.add_option("--namespace-mode", namespace_mode,
                  "Who may read (4) and write (2) in a namespace: owner, group, others")
       ->envname("TENSORD_NAMESPACE_MODE")
@@ -119,6 +137,9 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   }
   options.max_bytes = std::stoull(max_bytes);
   options.keep_warm_bytes = std::stoull(keep_warm);
+  if (user_bytes) options.per_user.bytes = std::stoull(*user_bytes);
+  // What a user deletes and goes on viewing is his no less than before, so one limit bounds both.
+  options.per_user.dying_bytes = user_dying_bytes ? std::stoull(*user_dying_bytes) : options.per_user.bytes;
   // The default has not passed through the validator.
   options.namespace_mode = static_cast<mode_t>(namespace_mode == "0600" ? 0600 : std::stoul(namespace_mode));
   return options;

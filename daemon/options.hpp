@@ -9,6 +9,7 @@
 
 #include "huge_pages.hpp"
 #include "log.hpp"
+#include "quotas.hpp"
 
 namespace tensord::daemon {
 
@@ -22,6 +23,7 @@ struct Options {
   std::uint64_t keep_warm_bytes = 0;
   std::uint32_t max_tensors = kDefaultMaxTensors;
   std::uint32_t max_connections = kDefaultMaxConnections;
+  Quotas::Figures per_user = Quotas::kNoLimits;  // beyond those of the store
   mode_t namespace_mode = 0600;
   HugePages huge_pages = HugePages::kAuto;
   bool background = false;

@@ -36,9 +36,11 @@ Failure no_such_draft() { return {Errc::kNotFound, "this connection is building 
 
 }  // namespace
 
-Registry::Registry(shm::CatalogWriter catalog, mode_t namespace_mode, GiveBack give_back)
+Registry::Registry(shm::CatalogWriter catalog, mode_t namespace_mode, GiveBack give_back,
+                   const Quotas::Figures& limits_per_user)
     : catalog_(catalog),
       namespaces_(namespace_mode),
+      quotas_(limits_per_user),
       give_back_(std::move(give_back)),
       tensors_(catalog.slot_count()),
       generations_(catalog.slot_count()) {}
@@ -53,6 +55,7 @@ ClientId Registry::add_client(const Credentials& who, shm::LedgerScanner ledger)
   } while (last_client_ == 0 || last_client_ == shm::kTornWriter || clients_.contains(last_client_));
   const ClientId id = last_client_;
   clients_.emplace(id, Client{.who = who, .ledger = ledger, .connected_unix_ns = unix_now_ns()});
+  quotas_.connected(who.uid);
   return id;
 }
 
@@ -65,6 +68,7 @@ void Registry::remove_client(ClientId id) {
   auto gone = clients_.extract(id);
   if (gone.empty()) return;
   Client& client = gone.mapped();
+  quotas_.disconnected(client.who.uid);
   for (const SegmentId segment : client.granted) {
     const auto use = segments_.find(segment);
     if (use == segments_.end()) continue;
@@ -95,6 +99,7 @@ Result<Done> Registry::grant(ClientId id, SegmentId segment, Right right) {
       !allowed) {
     return allowed.failure();
   }
+  if (const Result<Done> allowed = quotas_.may_attach(grantee.who.uid); !allowed) return allowed;
   if (grantee.granted.insert(segment).second) use->second.readers.push_back({id, grantee.ledger});
   return Done{};
 }
@@ -110,6 +115,8 @@ Result<Pool> Registry::admit(ClientId id, const NewTensor& wanted) {
     return Failure{Errc::kOutOfSpace, "the store holds " + std::to_string(catalog_.slot_count()) +
                                           " tensors, which is its limit (--max-tensors): delete some"};
   }
+  const std::uint64_t new_room_bytes = wanted.in_room_of ? 0 : wanted.room_bytes;
+  if (const Result<Done> way = make_way(client(id).who.uid, new_room_bytes); !way) return way.failure();
   return Pool{space.value()->id, wanted.kind};
 }
 
@@ -117,8 +124,9 @@ Result<SlotIndex> Registry::begin(ClientId id, const NewTensor& wanted, const Po
                                   const Placed& placed) {
   assert(wanted.room_offset_bytes <= wanted.room_bytes &&
          wanted.size_bytes <= wanted.room_bytes - wanted.room_offset_bytes);
+  const RoomBill bill{.owner = client(id).who.uid, .size_bytes = placed.extent.size_bytes};
   return start(id, wanted, pool,
-               std::make_shared<Room>(Room{placed.extent, placed.offset_bytes, wanted.room_bytes, 0, 0}));
+               std::make_shared<Room>(Room{placed.extent, placed.offset_bytes, wanted.room_bytes, 0, bill}));
 }
 
 Result<SlotIndex> Registry::join(ClientId id, const NewTensor& wanted, const Pool& pool) {
@@ -148,6 +156,9 @@ Result<SlotIndex> Registry::start(ClientId id, const NewTensor& wanted, const Po
     return Failure{Errc::kInternal,
                    "the namespace of " + quoted(wanted.name) + " changed meanwhile: try again"};
   }
+  // And the quota, of which another client of the user may have taken meanwhile.
+  const std::uint64_t new_room_bytes = room->tensors == 0 ? room->bill.size_bytes : 0;
+  if (const Result<Done> way = make_way(client(id).who.uid, new_room_bytes); !way) return way.failure();
   const std::optional<SlotIndex> taken = take_slot();
   if (!taken)
     return Failure{Errc::kOutOfSpace, "the last free slot of the store was just taken: delete a tensor"};
@@ -183,7 +194,7 @@ void Registry::occupy(SlotIndex index, std::unique_ptr<Tensor> tensor) {
 
 void Registry::enter_room(Tensor& tensor, std::shared_ptr<Room> room) {
   ++room->tensors;
-  ++room->living;
+  if (tensor.state != SlotState::kDying) quotas_.tensor_came(room->bill);
   tensor.room = std::move(room);
 }
 
@@ -366,8 +377,9 @@ void Registry::let_die(SlotIndex slot) {
     }
   }
   set_state(slot, SlotState::kDying);
-  if (--tensor.room->living == 0) dying_bytes_ += tensor.room->extent.size_bytes;
-  if (pinned(slot)) {
+  quotas_.tensor_dies(tensor.room->bill);
+  if (tensor.room->bill.living == 0) dying_bytes_ += tensor.room->extent.size_bytes;
+  if (charge_pinners(slot)) {
     add_to(dying_, slot);
   } else {
     set_free(slot);
@@ -393,7 +405,7 @@ void Registry::set_free(SlotIndex slot) {
 
 void Registry::nudge(SlotIndex slot) {
   if (slot >= tensors_.size() || tensors_[slot] == nullptr) return;
-  if (tensors_[slot]->state != SlotState::kDying || pinned(slot)) return;
+  if (tensors_[slot]->state != SlotState::kDying || charge_pinners(slot)) return;
   remove_from(dying_, slot);
   set_free(slot);
 }

@@ -34,6 +34,7 @@
 #include "namespaces.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/tensor_spec.hpp"
+#include "quotas.hpp"
 #include "result.hpp"
 #include "shm/catalog.hpp"
 #include "shm/ledger.hpp"
@@ -57,7 +58,7 @@ struct Room {
   std::uint64_t offset_bytes = 0;  // in its segment; a live tensor's header lies directly before
   std::uint64_t size_bytes = 0;
   std::uint32_t tensors = 0;  // with a slot, dying ones included
-  std::uint32_t living = 0;   // building or published
+  RoomBill bill{};
 };
 
 struct Tensor {
@@ -77,6 +78,12 @@ struct Tensor {
   std::uint64_t created_unix_ns = 0;
   bool is_spare = false;  // a draft without a name (messages.hpp, PublishReply)
   bool is_old_spare = false;
+  // While Dying: of each user who pins it, one connection that does. Others of his need not be known.
+  struct Pinner {
+    uid_t uid = 0;
+    ClientId client = 0;
+  };
+  std::vector<Pinner> pinners{};
   std::size_t list_place = 0;  // in the one list that it is in, if any: building, bound, spares or dying
 };
 
@@ -96,7 +103,8 @@ struct NewTensor {
 class Registry {
  public:
   using GiveBack = std::function<void(const Extent&)>;
-  Registry(shm::CatalogWriter catalog, mode_t namespace_mode, GiveBack give_back);
+  Registry(shm::CatalogWriter catalog, mode_t namespace_mode, GiveBack give_back,
+           const Quotas::Figures& limits_per_user = Quotas::kNoLimits);
 
   // ---- clients ----
   ClientId add_client(const Credentials& who, shm::LedgerScanner ledger);
@@ -105,17 +113,17 @@ class Registry {
   // Who the client is; null if it is not connected (any number is allowed).
   [[nodiscard]] const Credentials* who_is(ClientId client) const;
   // From now on the client's ledger counts for this segment. Fails with kNotFound (no such segment,
-  // or no tensor in it any more), kPermissionDenied.
+  // or no tensor in it any more), kPermissionDenied, kOutOfSpace (he keeps too many dying bytes).
   Result<Done> grant(ClientId client, SegmentId segment, Right right);
   void segment_added(SegmentId segment, Pool pool);
   void segment_dropped(SegmentId segment);
 
   // ---- tensors ----
   // May this client make this tensor? If so, the pool its space comes from. Nothing is taken yet.
-  // Fails with kAlreadyExists, kPermissionDenied, kOutOfSpace (no slot), kLimitReached.
+  // Fails with kAlreadyExists, kPermissionDenied, kOutOfSpace (no slot, or a quota), kLimitReached.
   Result<Pool> admit(ClientId client, const NewTensor& wanted);
-  // The tensor gets a slot and a room of its own, in the extent. Fails with kOutOfSpace if the last slot
-  // went meanwhile; the extent stays the caller's then.
+  // The tensor gets a slot and a room of its own, in the extent. Fails with kOutOfSpace if the last slot, or
+  // what was left of a quota, went meanwhile; the extent stays the caller's then.
   Result<SlotIndex> begin(ClientId client, const NewTensor& wanted, const Pool& pool, const Placed& placed);
   // The tensor gets a slot in the room of wanted.in_room_of. Fails with kNotFound (this client is not
   // building that one), kInvalidArgument (another pool; no room for it there), kOutOfSpace.
@@ -124,11 +132,11 @@ class Registry {
   Result<Done> publish(ClientId client, SlotIndex slot, std::uint64_t word);
   Result<Done> abort(ClientId client, SlotIndex slot, std::uint64_t word);
   // The client gets a spare like this published tensor, in the extent, in place of one that it does not use.
-  // Nothing: it uses one, or no slot is free; the extent stays the caller's then.
+  // Nothing: it uses one, or no slot is free, or a quota is; the extent stays the caller's then.
   std::optional<SlotIndex> grant_spare(ClientId client, SlotIndex like, const Placed& placed);
   // Publishes this spare as `wanted`, of which the room counts for nothing. Fails with kNotFound (the client
   // has no such spare), kAlreadyExists, kPermissionDenied, kInvalidArgument (another size, kind or
-  // namespace).
+  // namespace), kOutOfSpace (he keeps too many dying bytes).
   Result<Done> publish_spare(ClientId client, const Draft& spare, const NewTensor& wanted);
   // Takes spares back; their bytes return when no client pins them. Whether there were any.
   bool take_back_spares();
@@ -184,6 +192,7 @@ class Registry {
     std::uint64_t dying_bytes = 0, spare_bytes = 0;
   };
   [[nodiscard]] Figures figures() const;
+  [[nodiscard]] const Quotas& quotas() const { return quotas_; }
 
  private:
   // A tensor is in one list at most, and knows its place there: adding and removing cost no search, and
@@ -217,7 +226,12 @@ class Registry {
   [[nodiscard]] bool no_slot_is_free() const;
   void occupy(SlotIndex slot, std::unique_ptr<Tensor> tensor);  // Free -> Building
   void show(SlotIndex slot);                                    // in the catalog, but for the word
+  // This tensor is there, in this room, in whatever state: its owner is charged for it while it lives. Who
+  // pins a dying one is found by charge_pinners(). REQUIRES: room->bill says whose it is.
   void enter_room(Tensor& tensor, std::shared_ptr<Room> room);
+  // Whether this user may have one tensor more and a room of so many bytes, 0 if it joins one; his spares go
+  // for it. Fails with kOutOfSpace.
+  Result<Done> make_way(uid_t uid, std::uint64_t new_room_bytes);
   [[nodiscard]] Tensor* building(ClientId client, const Draft& draft);
   // Why this draft of the client's cannot be published, if it cannot.
   [[nodiscard]] Result<Done> check_publishable(ClientId client, const Draft& draft);
@@ -231,6 +245,9 @@ class Registry {
   void let_die(SlotIndex slot);   // Building or Published -> Dying, and Free at once if unpinned
   void set_free(SlotIndex slot);  // REQUIRES: Dying, not pinned, in no list
   [[nodiscard]] bool pinned(SlotIndex slot) const;
+  // Whether anybody pins this dying tensor; whoever is found to do so is charged for it
+  // (registry_pinners.cpp).
+  bool charge_pinners(SlotIndex slot);
   [[nodiscard]] std::vector<Holder> holders_of(SlotIndex slot, ClientId from) const;
   [[nodiscard]] Failure not_found(std::string_view name, IfNone if_none = IfNone::kExplain) const;
   [[nodiscard]] Failure already_exists(std::string_view name) const;
@@ -239,6 +256,7 @@ class Registry {
 
   shm::CatalogWriter catalog_;
   Namespaces namespaces_;
+  Quotas quotas_;
   GiveBack give_back_;
 
   std::vector<std::unique_ptr<Tensor>> tensors_;                 // by slot; null while Free

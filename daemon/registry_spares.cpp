@@ -16,6 +16,8 @@ std::optional<SlotIndex> Registry::grant_spare(ClientId id, SlotIndex like, cons
     if (pinned(*old)) return std::nullopt;
     let_die(*old);
   }
+  const RoomBill bill{.owner = client(id).who.uid, .size_bytes = placed.extent.size_bytes};
+  if (!quotas_.may_create(bill.owner, bill.size_bytes)) return std::nullopt;
   const std::optional<SlotIndex> taken = take_slot();
   if (!taken) return std::nullopt;
   const Tensor& model = *tensors_[like];
@@ -24,12 +26,12 @@ std::optional<SlotIndex> Registry::grant_spare(ClientId id, SlotIndex like, cons
   tensor->is_spare = true;
   tensor->kind = model.kind;
   tensor->namespace_id = model.namespace_id;
-  tensor->owner = client(id).who.uid;
+  tensor->owner = bill.owner;
   tensor->creator = id;
   tensor->offset_bytes = placed.offset_bytes;
   tensor->size_bytes = model.size_bytes;
   enter_room(*tensor,
-             std::make_shared<Room>(Room{placed.extent, placed.offset_bytes, model.size_bytes, 0, 0}));
+             std::make_shared<Room>(Room{placed.extent, placed.offset_bytes, model.size_bytes, 0, bill}));
   spare_bytes_ += placed.extent.size_bytes;
   client(id).spare = taken;
   occupy(*taken, std::move(tensor));
@@ -49,6 +51,8 @@ Result<Done> Registry::publish_spare(ClientId id, const Draft& draft, const NewT
                                                quoted(wanted.name) + " is of another"};
   }
   if (!wanted.replace && by_name_.contains(wanted.name)) return already_exists(wanted.name);
+  // The spare itself is paid for.
+  if (const Result<Done> may = quotas_.may_attach(client(id).who.uid); !may) return may;
   leave_spares(draft.slot);
   spare->name = wanted.name;
   spare->hash = shm::name_hash(wanted.name, catalog_.hash_seed());
@@ -74,6 +78,16 @@ bool Registry::take_back_spares() {
   const bool any = any_spares();
   while (any_spares()) let_die(spares_.back());
   return any;
+}
+
+Result<Done> Registry::make_way(uid_t uid, std::uint64_t new_room_bytes) {
+  Result<Done> may = quotas_.may_create(uid, new_room_bytes);
+  for (std::size_t i = spares_.size(); !may && i-- > 0;) {
+    if (tensors_[spares_[i]]->owner != uid) continue;
+    let_die(spares_[i]);
+    may = quotas_.may_create(uid, new_room_bytes);
+  }
+  return may;
 }
 
 void Registry::take_back_idle_spares() {

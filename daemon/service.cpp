@@ -114,7 +114,8 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
       registry_(
           shm::CatalogWriter(bytes_of_region(catalog_region_), options.max_tensors,
                              random_value<std::uint64_t>(), random_value<std::array<std::uint8_t, 16>>()),
-          options.namespace_mode, [this](const Extent& extent) { segments_.give_back(extent); }),
+          options.namespace_mode, [this](const Extent& extent) { segments_.give_back(extent); },
+          options.per_user),
       segments_(loop, Space(options.max_bytes, options.keep_warm_bytes), options.huge_pages,
                 {[this](SegmentId id, Pool pool) { registry_.segment_added(id, pool); },
                  [this](SegmentId id) { registry_.segment_dropped(id); }}),
@@ -149,6 +150,9 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
     return Failure{Errc::kLimitReached,
                    "the daemon serves " + std::to_string(options_.max_connections) +
                        " connections, which is its limit: raise --max-connections, or close some"};
+  }
+  if (const Result<Done> allowed = registry_.quotas().may_connect(who.uid); !allowed) {
+    return allowed.failure();
   }
   const std::uint32_t slot_count = options_.max_tensors;
   Ledgers::Fresh ledger;

@@ -29,9 +29,10 @@ struct Fixture {
     ClientId id = 0;
   };
 
-  explicit Fixture(mode_t mode = 0600)
-      : registry(shm::CatalogWriter(catalog.bytes(), kSlots, 7, {}), mode,
-                 [this](const Extent& extent) { given_back.push_back(extent.offset); }),
+  explicit Fixture(mode_t mode = 0600, const Quotas::Figures& limits = Quotas::kNoLimits)
+      : registry(
+            shm::CatalogWriter(catalog.bytes(), kSlots, 7, {}), mode,
+            [this](const Extent& extent) { given_back.push_back(extent.offset); }, limits),
         reader(shm::CatalogReader::open(catalog.bytes()).value()) {}
 
   std::unique_ptr<Member> join(const Credentials& who) {
@@ -719,4 +720,131 @@ TEST_CASE_METHOD(HoldersFixture, "the visit goes on where it was left, and from 
   CHECK(holders(alice->id, "a/x", false, {1, 0}) == "");
   CHECK(holders(alice->id, "a/x", false, {kSlots, 0}) == "");
   CHECK(holders(alice->id, "a/x", false, {0xffff'ffff, 0xffff'ffff}) == "");
+}
+
+// ---- quotas -----------------------------------------------------------------------------------
+
+namespace {
+
+// Everybody may read everything, and make two tensors of 64 bytes each; views may keep one that was deleted.
+struct QuotaFixture : Fixture {
+  std::unique_ptr<Member> alice = join(kAlice), bob = join(kBob), bob_too = join(kBob), root = join(kRoot);
+
+  QuotaFixture() : Fixture(0644, {.bytes = 128, .tensors = 3, .connections = 2, .dying_bytes = 64}) {}
+  Quotas::Figures of(const Credentials& who) { return registry.quotas().of(who.uid); }
+  // A tensor that this member has deleted while those pinned it.
+  SlotIndex dying(Member& owner, const std::string& name, std::vector<Member*> pinners) {
+    const SlotIndex slot = publish(owner.id, wanted(name));
+    for (Member* const pinner : pinners) {
+      REQUIRE(registry.grant(pinner->id, kSegment, Right::kRead));
+      pinner->ledger.pin(slot);
+    }
+    REQUIRE(registry.remove(owner.id, name));
+    return slot;
+  }
+  Errc refusal(ClientId client, const std::string& name) {
+    const Result<SlotIndex> slot = begin(client, wanted(name));
+    return slot ? Errc::kOk : slot.failure().code;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(QuotaFixture, "what is deleted is charged to every user who pins it, and to nobody else",
+                 "[registry][quotas]") {
+  const SlotIndex slot = dying(*alice, "a/x", {bob.get(), bob_too.get(), root.get()});
+  CHECK(of(kAlice) == Quotas::Figures{.connections = 1});
+  CHECK(of(kBob) == Quotas::Figures{.tensors = 1, .connections = 2, .dying_bytes = 64});
+  CHECK(of(kRoot) == Quotas::Figures{.tensors = 1, .connections = 1, .dying_bytes = 64});
+  bob->ledger.unpin(slot);
+  registry.nudge(slot);
+  CHECK(of(kBob).dying_bytes == 64);
+  bob_too->ledger.unpin(slot);
+  registry.nudge(slot);
+  CHECK(of(kBob) == Quotas::Figures{.connections = 2});
+  registry.remove_client(root->id);
+  CHECK(of(kRoot) == Quotas::Figures{});
+  CHECK(given_back.size() == 1);
+}
+
+TEST_CASE_METHOD(QuotaFixture, "who begins to pin what others keep is charged when they let go",
+                 "[registry][quotas]") {
+  const SlotIndex slot = dying(*alice, "a/x", {root.get()});
+  REQUIRE(registry.grant(bob->id, kSegment, Right::kRead));
+  bob->ledger.pin(slot);
+  registry.sweep();
+  CHECK(of(kBob).dying_bytes == 0);
+  root->ledger.unpin(slot);
+  SECTION("by a nudge") { registry.nudge(slot); }
+  SECTION("by a hang-up") { registry.remove_client(root->id); }
+  SECTION("which a sweep finds") { registry.sweep(); }
+  CHECK(of(kRoot).dying_bytes == 0);
+  CHECK(of(kBob).dying_bytes == 64);
+  CHECK(state(slot) == SlotState::kDying);
+}
+
+TEST_CASE_METHOD(QuotaFixture, "who has used up his bytes or his tensors is refused, and others go on",
+                 "[registry][quotas]") {
+  publish(alice->id, wanted("a/x"));
+  publish(alice->id, wanted("a/y"));
+  const auto refused = begin(alice->id, wanted("a/z"));
+  REQUIRE_FALSE(refused);
+  CHECK(refused.failure().code == Errc::kOutOfSpace);
+  CHECK_THAT(refused.failure().text, contains_text("--max-bytes-per-user"));
+  // Between admit() and begin() another client of hers may have been quicker.
+  REQUIRE(registry.remove(alice->id, "a/y"));
+  const Pool pool = registry.admit(alice->id, wanted("a/z")).value();
+  publish(alice->id, wanted("a/y"));
+  CHECK_FALSE(registry.begin(alice->id, wanted("a/z"), pool, Placed{{kSegment, 4096, 64}, 4096}));
+  CHECK(of(kAlice) == Quotas::Figures{.bytes = 128, .tensors = 2, .connections = 1});
+
+  const SlotIndex first = begin(bob->id, wanted("b/x")).value();
+  NewTensor joining = wanted("b/0");
+  joining.room_bytes = 0;
+  for (int i = 0; i < 2; ++i) {
+    joining.name = "b/" + std::to_string(i);
+    joining.in_room_of = Draft{first, registry.word(first)};
+    REQUIRE(registry.join(bob->id, joining, registry.admit(bob->id, joining).value()));
+  }
+  CHECK(of(kBob) == Quotas::Figures{.bytes = 64, .tensors = 3, .connections = 2});
+  joining.name = "b/2";
+  CHECK_THAT(registry.admit(bob->id, joining).failure().text, contains_text("--max-tensors-per-user"));
+}
+
+TEST_CASE_METHOD(QuotaFixture, "who keeps too many dying bytes makes and is granted nothing until he lets go",
+                 "[registry][quotas]") {
+  const SlotIndex first = dying(*alice, "a/x", {bob.get()});
+  CHECK(refusal(bob->id, "b/1") == Errc::kOk);
+  const SlotIndex second = dying(*alice, "a/y", {bob.get()});
+  CHECK(refusal(bob->id, "b/2") == Errc::kOutOfSpace);
+  CHECK(registry.grant(bob_too->id, kSegment, Right::kRead).failure().code == Errc::kOutOfSpace);
+  // The deleter is none the worse for it, nor is anybody else.
+  CHECK(refusal(alice->id, "a/1") == Errc::kOk);
+  CHECK(refusal(alice->id, "a/2") == Errc::kOk);
+  CHECK(registry.grant(root->id, kSegment, Right::kRead));
+  for (const SlotIndex slot : {first, second}) {
+    bob->ledger.unpin(slot);
+    registry.nudge(slot);
+  }
+  CHECK(registry.grant(bob_too->id, kSegment, Right::kRead));
+  CHECK(refusal(bob->id, "b/2") == Errc::kOk);
+}
+
+TEST_CASE_METHOD(QuotaFixture, "a spare is granted within its user's quota, and goes before he is refused",
+                 "[registry][quotas][spare]") {
+  const auto grant_spare = [&](Member& member, SlotIndex like) {
+    next_offset += 64;
+    return registry.grant_spare(member.id, like, Placed{{kSegment, next_offset, 64}, next_offset});
+  };
+  const SlotIndex model = publish(alice->id, wanted("a/x"));
+  const SlotIndex of_root = grant_spare(*root, model).value();
+  REQUIRE(grant_spare(*alice, model));
+  CHECK(of(kAlice).bytes == 128);
+  publish(alice->id, wanted("a/y"));  // in place of the spare
+  CHECK(of(kAlice) == Quotas::Figures{.bytes = 128, .tensors = 2, .connections = 1});
+  CHECK(given_back.size() == 1);
+  CHECK(registry.tensor(of_root).is_spare);
+  CHECK_FALSE(grant_spare(*alice, model));
+  CHECK(refusal(alice->id, "a/z") == Errc::kOutOfSpace);
+  CHECK(registry.tensor(of_root).is_spare);
 }
