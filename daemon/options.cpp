@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 #include <map>
 
@@ -13,25 +12,10 @@
 
 #include "human.hpp"
 #include "shm/catalog.hpp"
+#include "system_memory.hpp"
 
 namespace tensord::daemon {
 namespace {
-
-// The tightest memory.max between this process's cgroup and the root, or the largest number.
-std::uint64_t cgroup_limit_bytes() {
-  std::uint64_t limit = UINT64_MAX;
-  std::ifstream membership("/proc/self/cgroup");
-  for (std::string line; std::getline(membership, line);) {
-    if (!line.starts_with("0::")) continue;
-    for (std::string group = line.substr(3); !group.empty(); group.resize(group.find_last_of('/'))) {
-      std::ifstream file("/sys/fs/cgroup" + group + "/memory.max");
-      std::uint64_t bytes = 0;
-      if (file >> bytes) limit = std::min(limit, bytes);  // "max" is no number and sets no limit
-      if (group.find('/') == std::string::npos) break;
-    }
-  }
-  return limit;
-}
 
 std::string check_size(std::string& text) {
   const auto bytes = parse_bytes(text);
@@ -58,7 +42,7 @@ std::string check_mode(std::string& text) {
 std::uint64_t default_max_bytes() {
   const auto pages = static_cast<std::uint64_t>(std::max(0L, ::sysconf(_SC_PHYS_PAGES)));
   const auto page_bytes = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  return std::min(pages * page_bytes, cgroup_limit_bytes()) / 2;
+  return std::min(pages * page_bytes, SystemMemory().limit_bytes()) / 2;
 }
 
 std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
@@ -121,6 +105,13 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
       ->envname("TENSORD_HUGE_PAGES")
       ->transform(CLI::CheckedTransformer(huge_pages, CLI::ignore_case))
       ->default_str("auto");
+  std::map<std::string, Reserve> reserve{{"ahead", Reserve::kAhead}, {"on-demand", Reserve::kOnDemand}};
+  app.add_option("--reserve", options.reserve,
+                 "ahead: memory behind every byte of a segment; on-demand: behind its tensors only, so that "
+                 "--max-bytes is address space and may be more than the machine has")
+      ->envname("TENSORD_RESERVE")
+      ->transform(CLI::CheckedTransformer(reserve, CLI::ignore_case))
+      ->default_str("ahead");
   app.add_flag("--background", options.background, "Return once the daemon serves, and let it run on");
   std::map<std::string, log::Level> levels{{"debug", log::Level::kDebug},
                                            {"info", log::Level::kInfo},

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "backing.hpp"
 #include "huge_pages.hpp"
 #include "log.hpp"
 #include "quotas.hpp"
@@ -26,6 +27,7 @@ struct Options {
   Quotas::Figures per_user = Quotas::kNoLimits;  // beyond those of the store
   mode_t namespace_mode = 0600;
   HugePages huge_pages = HugePages::kAuto;
+  Reserve reserve = Reserve::kAhead;
   bool background = false;
   log::Level log_level = log::Level::kInfo;
 };

@@ -96,6 +96,12 @@ Result<NewTensor> describe(const Request& request) {
   return wanted;
 }
 
+Space space_for(const Options& options) {
+  // Address space costs nothing, and a segment costs each client a descriptor and a mapping.
+  return {options.max_bytes, options.keep_warm_bytes,
+          options.reserve == Reserve::kOnDemand ? kMaxSharedSegmentBytes : kFirstSegmentBytes};
+}
+
 const shm::CatalogHeader& header_of(const bip::mapped_region& catalog) {
   return *static_cast<const shm::CatalogHeader*>(catalog.get_address());
 }
@@ -116,7 +122,7 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
                              random_value<std::uint64_t>(), random_value<std::array<std::uint8_t, 16>>()),
           options.namespace_mode, [this](const Extent& extent) { segments_.give_back(extent); },
           options.per_user),
-      segments_(loop, Space(options.max_bytes, options.keep_warm_bytes), options.huge_pages,
+      segments_(loop, space_for(options), {options.huge_pages, options.reserve, options.keep_warm_bytes},
                 {[this](SegmentId id, Pool pool) { registry_.segment_added(id, pool); },
                  [this](SegmentId id) { registry_.segment_dropped(id); }}),
       catalog_pages_(bytes_of_region(catalog_region_), header_of(catalog_region_).slots_offset,

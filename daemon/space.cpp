@@ -34,14 +34,18 @@ constexpr std::uint64_t round_down(std::uint64_t bytes, std::uint64_t unit) { re
 
 }  // namespace
 
-Space::Space(std::uint64_t limit_bytes, std::uint64_t keep_warm_bytes)
+Space::Space(std::uint64_t limit_bytes, std::uint64_t keep_warm_bytes, std::uint64_t first_segment_bytes)
     // Rounded down, so that sums of whole pages meet the limit exactly, and bounded like a segment.
     : limit_bytes_(round_down(std::min(limit_bytes, 2 * kMaxTensorBytes), kPageBytes)),
-      keep_warm_bytes_(keep_warm_bytes) {}
+      keep_warm_bytes_(keep_warm_bytes),
+      first_segment_bytes_(first_segment_bytes) {}
 
-Placement Space::place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes) {
+Placement Space::place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes,
+                       std::uint64_t machine_bytes) {
   assert(prefix_bytes == 0 || prefix_bytes == kCacheLineBytes);
-  if (size_bytes > std::min(limit_bytes_, kMaxTensorBytes)) return out_of_space(pool, size_bytes);
+  if (size_bytes > std::min(limit_bytes_, kMaxTensorBytes)) {
+    return out_of_space(pool, size_bytes, machine_bytes);
+  }
 
   // A tensor without bytes takes a cache line all the same: it has an address of its own.
   const std::uint64_t body_bytes = round_up(std::max<std::uint64_t>(size_bytes, 1), kCacheLineBytes);
@@ -65,7 +69,7 @@ Placement Space::place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix
     if (pending.lower_bound(need.own_segment_bytes) != pending.end()) return AwaitsSegment{};
   }
 
-  const std::uint64_t room = room_bytes();
+  const std::uint64_t room = std::min(room_bytes(), machine_bytes);
   if (need.own_segment_bytes <= room) {
     std::uint64_t new_bytes = shared ? shared_bytes : need.own_segment_bytes;
     // Near the limit a smaller segment is better than none. Halves rather than the exact rest, so
@@ -80,7 +84,7 @@ Placement Space::place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix
   if (known != pools_.end()) {
     if (Placed placed; place_in_pool(known->second, need, Where::kAnywhere, placed)) return placed;
   }
-  return out_of_space(pool, size_bytes);
+  return out_of_space(pool, size_bytes, machine_bytes);
 }
 
 bool Space::place_in_pool(const PoolState& pool, const Need& need, Where where, Placed& placed) {
@@ -225,17 +229,20 @@ SpaceFigures Space::figures() const {
           .segments = segments_.size()};
 }
 
-OutOfSpace Space::out_of_space(Pool pool, std::uint64_t asked_bytes) const {
-  std::uint64_t largest = room_bytes() + warm_bytes_;
+OutOfSpace Space::out_of_space(Pool pool, std::uint64_t asked_bytes, std::uint64_t machine_bytes) const {
+  const std::uint64_t room = std::min(room_bytes(), machine_bytes);
+  std::uint64_t largest = room + warm_bytes_;
   if (const auto known = pools_.find(pool); known != pools_.end()) {
     largest = std::max(largest, known->second.largest_free_bytes());
   }
-  return {asked_bytes, limit_bytes_ - used_bytes_, largest, limit_bytes_};
+  // Segments under way count: they are somebody's who is to have them, but free they are.
+  return {asked_bytes, reserved_bytes_ + pending_bytes_ + room - used_bytes_, largest, limit_bytes_};
 }
 
 std::uint64_t Space::shared_segment_bytes(Pool pool) const {
   const auto known = pools_.find(pool);
-  const std::uint64_t next = known == pools_.end() ? kFirstSegmentBytes : known->second.next_shared_bytes;
+  const std::uint64_t next =
+      std::max(first_segment_bytes_, known == pools_.end() ? 0 : known->second.next_shared_bytes);
   const std::uint64_t of_limit = round_down(limit_bytes_ / kMaxSharedPartOfLimit, kPageBytes);
   const std::uint64_t of_room = round_down(room_bytes() / kMaxSharedPartOfRoom, kPageBytes);
   return std::min({next, kMaxSharedSegmentBytes, of_limit, std::max(of_room, kMinSharedSegmentBytes)});

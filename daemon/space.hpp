@@ -24,6 +24,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -113,12 +114,17 @@ class Space {
  public:
   // Of empty segments, keep_warm_bytes are worth keeping: their pages are there already, and a
   // copy into cold pages is some ten times slower.
-  Space(std::uint64_t limit_bytes, std::uint64_t keep_warm_bytes);
+  Space(std::uint64_t limit_bytes, std::uint64_t keep_warm_bytes,
+        std::uint64_t first_segment_bytes = kFirstSegmentBytes);
+
+  // What a new segment may have at most, besides what the limit says: the machine has no more.
+  static constexpr std::uint64_t kNoBound = std::numeric_limits<std::uint64_t>::max();
 
   // Finds size_bytes for a tensor, with prefix_bytes directly before its first element.
   // Takes the bytes if the outcome is Placed, and changes nothing otherwise.
   // REQUIRES: prefix_bytes is 0 or kCacheLineBytes.
-  [[nodiscard]] Placement place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes);
+  [[nodiscard]] Placement place(Pool pool, std::uint64_t size_bytes, std::uint64_t prefix_bytes,
+                                std::uint64_t machine_bytes = kNoBound);
 
   // Whether the memory of such a segment is used again once the tensor that it is made for is gone.
   [[nodiscard]] bool is_worth_keeping(const SegmentPlan& plan) const {
@@ -161,7 +167,7 @@ class Space {
     [[nodiscard]] bool is_unused() const { return shared.empty() && made_to_measure.empty() && pending == 0; }
     std::multiset<std::uint64_t> pending_shared;  // sizes
     std::uint64_t pending = 0;                    // how many, of either sort
-    std::uint64_t next_shared_bytes = kFirstSegmentBytes;
+    std::uint64_t next_shared_bytes = 0;          // but first_segment_bytes_ at least
   };
   // What a tensor needs, of an existing segment and of one made for it.
   struct Need {
@@ -177,7 +183,8 @@ class Space {
   [[nodiscard]] std::uint64_t shared_segment_bytes(Pool pool) const;
   [[nodiscard]] std::uint64_t room_bytes() const;
   [[nodiscard]] std::vector<SegmentId> choose_empty(std::uint64_t bytes) const;
-  [[nodiscard]] OutOfSpace out_of_space(Pool pool, std::uint64_t asked_bytes) const;
+  [[nodiscard]] OutOfSpace out_of_space(Pool pool, std::uint64_t asked_bytes,
+                                        std::uint64_t machine_bytes) const;
   void end_pending(const SegmentPlan& plan);
   void forget_if_unused(Pool pool);
   // Changes a segment's extents and keeps the indexes over them true.
@@ -187,6 +194,7 @@ class Space {
 
   std::uint64_t limit_bytes_;
   std::uint64_t keep_warm_bytes_;
+  std::uint64_t first_segment_bytes_;
   std::uint64_t reserved_bytes_ = 0;
   std::uint64_t pending_bytes_ = 0;
   std::uint64_t used_bytes_ = 0;

@@ -56,7 +56,7 @@ class StoreStats(NamedTuple):
     """The store's figures, and what this connection copied. Sizes are bytes."""
 
     limit_bytes: int  #: the store's cap on reserved memory
-    reserved_bytes: int  #: held in segments, used or not
+    reserved_bytes: int  #: held in segments, used or not; with ``--reserve on-demand`` those with memory
     used_bytes: int  #: of tensors, dying ones included, with alignment
     dying_bytes: int  #: deleted, but still attached by somebody
     largest_free_bytes: int

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "fake_machine.hpp"
 #include "occupied_bytes.hpp"
 #include "seccomp.hpp"
 #include "segments.hpp"
@@ -28,9 +29,10 @@ namespace {
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
 struct Fixture {
-  explicit Fixture(std::uint64_t keep_warm_bytes = 1024 * kMiB, HugePages huge_pages = HugePages::kNever)
-      : segments(loop, Space(1024 * kMiB, keep_warm_bytes), huge_pages,
-                 {[](SegmentId, Pool) {}, [](SegmentId) {}}) {}
+  explicit Fixture(std::uint64_t keep_warm_bytes = 1024 * kMiB, HugePages huge_pages = HugePages::kNever,
+                   Reserve reserve = Reserve::kAhead, const std::string& machine = {})
+      : segments(loop, Space(1024 * kMiB, keep_warm_bytes), {huge_pages, reserve, keep_warm_bytes},
+                 {[](SegmentId, Pool) {}, [](SegmentId) {}}, SystemMemory(machine)) {}
 
   // Begins to place; what came of it is appended to `order` and `placed` when it did.
   void begin_to_place(Pool pool, std::uint64_t size_bytes) {
@@ -38,7 +40,10 @@ struct Fixture {
         loop,
         [this, pool, size_bytes]() -> asio::awaitable<void> {
           const Result<Placed> result = co_await segments.place(pool, size_bytes, 0);
-          if (!result) co_return;
+          if (!result) {
+            refusals.push_back(result.failure().text);
+            co_return;
+          }
           order.push_back(size_bytes);
           placed.push_back(result.value());
         },
@@ -53,7 +58,18 @@ struct Fixture {
   Segments segments;
   std::vector<std::uint64_t> order;
   std::vector<Placed> placed;
+  std::vector<std::string> refusals;
 };
+
+std::uint64_t memory_of(const Segments& segments, SegmentId id) {
+  return occupied_bytes(segments.find(id)->fd());
+}
+
+// Whether the helper gives memory back until so much is left; it is not waited for otherwise.
+bool comes_down_to(std::uint64_t bytes, const Segments& segments, SegmentId id) {
+  for (int i = 0; i < 20'000 && memory_of(segments, id) != bytes; ++i) ::usleep(500);
+  return memory_of(segments, id) == bytes;
+}
 
 // From here on the calls that make or free memory fail in this thread; threads that run already may.
 void forbid_memory_calls() {
@@ -125,4 +141,106 @@ TEST_CASE("a place that was given back is used again as it is", "[segments]") {
   fixture.run();
   CHECK(fixture.placed.back().extent == extent);
   CHECK(occupied_bytes(fixture.segments.find(extent.segment)->fd()) == 64 * kMiB);
+}
+
+TEST_CASE("on demand, memory lies behind the pieces of tensors only, and goes with them", "[segments]") {
+  const auto huge_pages = GENERATE(HugePages::kNever, HugePages::kAuto);
+  Fixture fixture(0, huge_pages, Reserve::kOnDemand);
+  for (const std::uint64_t size_bytes : {1 * kMiB, 5 * kMiB, 64ul}) {
+    fixture.begin_to_place({1, Kind::kSealed}, size_bytes);
+    fixture.run();
+  }
+  REQUIRE(fixture.placed.size() == 3);
+  const Extent one = fixture.placed[0].extent, two = fixture.placed[1].extent,
+               three = fixture.placed[2].extent;
+  REQUIRE(one.segment == three.segment);
+  CHECK(fixture.segments.find(one.segment)->size_bytes() >= 16 * kMiB);
+  CHECK(memory_of(fixture.segments, one.segment) == 8 * kMiB);  // 6 MiB and a line: four pieces
+  CHECK(fixture.segments.figures().reserved_bytes == 8 * kMiB);
+
+  fixture.segments.give_back(two);
+  CHECK(comes_down_to(4 * kMiB, fixture.segments, one.segment));  // the first and the last are shared
+  // What lies there again has memory again.
+  fixture.begin_to_place({1, Kind::kSealed}, 5 * kMiB);
+  fixture.run();
+  CHECK(fixture.placed.back().extent == two);
+  CHECK(memory_of(fixture.segments, one.segment) == 8 * kMiB);
+}
+
+TEST_CASE("on demand, a place that has memory is had at once, and another one never", "[segments]") {
+  Fixture fixture(1024 * kMiB, HugePages::kNever, Reserve::kOnDemand);
+  const Pool pool{1, Kind::kSealed};
+  fixture.begin_to_place(pool, 64);
+  fixture.run();
+  CHECK(fixture.segments.place_if_free(pool, 64, 0));
+  CHECK_FALSE(fixture.segments.place_if_free(pool, 4 * kMiB, 0));
+  CHECK_FALSE(fixture.segments.place_now(pool, 4 * kMiB, 0));
+  CHECK(fixture.segments.figures().used_bytes == 128);
+
+  fixture.begin_to_place(pool, 4 * kMiB);
+  fixture.run();
+  fixture.segments.give_back(fixture.placed.back().extent);
+  CHECK(fixture.segments.place_now(pool, 4 * kMiB, 0));  // it was kept warm
+}
+
+TEST_CASE("a machine with little memory left gives a smaller segment, or an error with figures",
+          "[segments]") {
+  const test::FakeMachine machine;
+  const std::uint64_t kept_bytes = SystemMemory::kept_free_bytes(std::uint64_t{16} << 30);
+  machine.has_available(kept_bytes + 6 * kMiB);
+  Fixture fixture(1024 * kMiB, HugePages::kNever, Reserve::kAhead, machine.root());
+  fixture.begin_to_place({1, Kind::kSealed}, 1 * kMiB);
+  fixture.run();
+  REQUIRE(fixture.placed.size() == 1);
+  CHECK(fixture.segments.find(fixture.placed[0].extent.segment)->size_bytes() == 4 * kMiB);
+
+  fixture.begin_to_place({1, Kind::kSealed}, 50 * kMiB);
+  fixture.run();
+  REQUIRE(fixture.refusals.size() == 1);
+  CHECK(fixture.refusals[0] ==
+        "out of space: asked 50 MiB, free 9 MiB (largest range 6 MiB), limit 1 GiB; the machine has 6 MiB "
+        "left of "
+        "its 16 GiB (512 MiB besides stay free): free memory there, delete tensors, or drop views of deleted "
+        "ones");
+  CHECK(fixture.segments.figures().pending_bytes == 0);
+}
+
+TEST_CASE("a machine that ran out of memory while a segment was made refuses it whole", "[segments]") {
+  const test::FakeMachine machine;
+  Fixture fixture(1024 * kMiB, HugePages::kNever, Reserve::kAhead, machine.root());
+  fixture.begin_to_place({1, Kind::kSealed}, 64 * kMiB);
+  while (fixture.segments.figures().pending_bytes == 0) fixture.loop.run_one();
+  machine.has_available(0);
+  fixture.run();
+  // Or it was quicker than the change, and has everything.
+  if (fixture.refusals.empty()) {
+    CHECK(memory_of(fixture.segments, fixture.placed.at(0).extent.segment) == 64 * kMiB);
+  } else {
+    CHECK_THAT(fixture.refusals[0], contains_text("out of space: the system has no memory for 64 MiB"));
+    CHECK_THAT(fixture.refusals[0], contains_text("the machine has 0 bytes left of its 16 GiB"));
+    CHECK(fixture.segments.figures().reserved_bytes == 0);
+  }
+}
+
+TEST_CASE("on demand, who is refused leaves nothing, and what was kept warm went before", "[segments]") {
+  const test::FakeMachine machine;
+  Fixture fixture(1024 * kMiB, HugePages::kNever, Reserve::kOnDemand, machine.root());
+  const Pool pool{1, Kind::kSealed};
+  fixture.begin_to_place({2, Kind::kSealed}, 8 * kMiB);
+  fixture.run();
+  fixture.segments.give_back(fixture.placed[0].extent);
+  CHECK(fixture.segments.figures().reserved_bytes == 8 * kMiB);
+
+  machine.has_available(0);
+  fixture.begin_to_place(pool, 16 * kMiB);
+  fixture.run();
+  REQUIRE(fixture.refusals.size() == 1);
+  CHECK_THAT(fixture.refusals[0], contains_text("the system has no memory for 16 MiB"));
+  CHECK(fixture.segments.figures().used_bytes == 0);
+  CHECK(fixture.segments.figures().reserved_bytes == 0);
+
+  machine.has_available(std::uint64_t{8} << 30);
+  fixture.begin_to_place(pool, 16 * kMiB);
+  fixture.run();
+  CHECK(fixture.refusals.size() == 1);
 }

@@ -508,3 +508,28 @@ TEST_CASE("a segment is worth keeping if others share it, or if it can stay warm
   CHECK_FALSE(space.is_worth_keeping({kSealed, 1_GiB + 1, false}));
   CHECK(space.is_worth_keeping({kSealed, 1_GiB + 1, true}));
 }
+
+TEST_CASE("a new segment is no larger than what the machine has, and smaller rather than none", "[space]") {
+  Space space(8_GiB, 1_GiB);
+  const auto needed = expect<NeedsSegment>(space.place(kSealed, 1_MiB, 0, /*machine_bytes=*/6_MiB));
+  CHECK(needed.plan == SegmentPlan{kSealed, 4_MiB, true});
+  const auto outcome = expect<OutOfSpace>(space.place(kSealed, 7_MiB, 0, 6_MiB));
+  CHECK(outcome.free_bytes == 6_MiB);
+  CHECK(outcome.largest_free_bytes == 6_MiB);
+  CHECK(outcome.limit_bytes == 8_GiB);
+}
+
+TEST_CASE("what is kept warm goes before somebody is refused because the machine has no more", "[space]") {
+  Caller caller{Space(8_GiB, 1_GiB)};
+  caller.space.free(caller.placed(kSealed, 100_MiB).extent);
+  const auto needed = expect<NeedsDrop>(caller.space.place(kOtherNamespace, 64_MiB, 0, /*machine_bytes=*/0));
+  CHECK(needed.segments == std::vector<SegmentId>{1});
+  const auto outcome = expect<OutOfSpace>(caller.space.place(kOtherNamespace, 101_MiB, 0, 0));
+  CHECK(outcome.free_bytes == 100_MiB);
+  CHECK(outcome.largest_free_bytes == 100_MiB);
+}
+
+TEST_CASE("where address space costs nothing, a pool begins with a large segment", "[space]") {
+  Space space(64_GiB, 1_GiB, kMaxSharedSegmentBytes);
+  CHECK(expect<NeedsSegment>(space.place(kSealed, 100, 0)).plan.size_bytes == 1_GiB);
+}

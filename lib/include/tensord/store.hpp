@@ -107,8 +107,8 @@ struct Holder {
 };
 
 struct StoreStats {
-  std::uint64_t limit_bytes = 0;     // the store's cap on reserved memory
-  std::uint64_t reserved_bytes = 0;  // held in segments, used or not
+  std::uint64_t limit_bytes = 0;     // the store's cap on reserved memory; on demand: on address space
+  std::uint64_t reserved_bytes = 0;  // held in segments, used or not; on demand: those with memory
   std::uint64_t used_bytes = 0;      // of tensors, dying ones included, with alignment
   std::uint64_t dying_bytes = 0;     // deleted, but still pinned by somebody
   std::uint64_t largest_free_bytes = 0;
