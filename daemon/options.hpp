@@ -1,4 +1,4 @@
-// Options: what the daemon was told: flags, TENSORD_* environment, a config file, in this order.
+// Options: what the daemon was told: by flags, else by a config file, else by TENSORD_* in its environment.
 #pragma once
 
 #include <sys/types.h>

@@ -27,60 +27,21 @@
 #include "os/socket.hpp"
 #include "protocol/messages.hpp"
 #include "shm/catalog.hpp"
+#include "users.hpp"
 
 using namespace tensord;
 using namespace tensord::protocol;
+using tensord::test::as_user;
 using tensord::test::DaemonProcess;
+using tensord::test::kAlice;
+using tensord::test::kBob;
+using tensord::test::kServer;
+using tensord::test::Outcome;
+using tensord::test::require;
+using tensord::test::User;
 
 namespace {
 
-struct User {
-  uid_t uid;
-  gid_t gid;
-};
-// No account needs to exist: the kernel and the daemon know numbers only.
-constexpr User kAlice{60'001, 60'001}, kBob{60'002, 60'002}, kServer{60'003, 60'003};
-
-struct Outcome {
-  Errc code = Errc::kOk;
-  std::string text;  // empty when all went well
-};
-
-// What became of `body` in a process of this user: the Error that it threw, or another exception as
-// kInternal.
-Outcome as_user(User user, const std::function<void()>& body) {
-  int ends[2];
-  REQUIRE(::pipe(ends) == 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    Outcome outcome;
-    try {
-      if (!test::become_user(user.uid, user.gid)) throw std::runtime_error("cannot become another user");
-      body();
-    } catch (const Error& error) {
-      outcome = {error.code(), error.what()};
-    } catch (const std::exception& error) {
-      outcome = {Errc::kInternal, error.what()};
-    }
-    (void)!::write(ends[1], &outcome.code, sizeof outcome.code);
-    (void)!::write(ends[1], outcome.text.data(), outcome.text.size());
-    ::_exit(0);
-  }
-  ::close(ends[1]);
-  Outcome outcome;
-  const bool has_ended_well = ::read(ends[0], &outcome.code, sizeof outcome.code) == sizeof outcome.code;
-  char chunk[512];
-  for (ssize_t size; (size = ::read(ends[0], chunk, sizeof chunk)) > 0;) {
-    outcome.text.append(chunk, static_cast<std::size_t>(size));
-  }
-  ::close(ends[0]);
-  ::waitpid(child, nullptr, 0);
-  return has_ended_well ? outcome : Outcome{Errc::kInternal, "the process died"};
-}
-
-void require(bool condition, const std::string& what) {
-  if (!condition) throw std::runtime_error(what);
-}
 // `result` is that of a system call which must fail with one of these.
 void require_refused(long result, std::vector<int> errors, const std::string& what) {
   const int error = errno;
@@ -90,19 +51,6 @@ void require_refused(long result, std::vector<int> errors, const std::string& wh
   }
   throw std::runtime_error(what + " fails for another reason: " + std::strerror(error));
 }
-
-bool may_become_others() {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(test::become_user(kAlice.uid, kAlice.gid) ? 0 : 1);
-  int status = 1;
-  ::waitpid(child, &status, 0);
-  return status == 0;
-}
-#define SKIP_UNLESS_ROOT()                                                        \
-  if (!may_become_others()) {                                                     \
-    WARN("skipped: only root can become the several users that this test needs"); \
-    return;                                                                       \
-  }
 
 const std::vector<float> kValues{1, 2, 3, 4};
 

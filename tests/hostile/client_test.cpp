@@ -22,22 +22,30 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "other_process.hpp"
 #include "raw_client.hpp"
 #include "shm/slot.hpp"
+#include "users.hpp"
+#include "word.hpp"
 
 using namespace tensord;
 using namespace tensord::protocol;
 using tensord::test::Attack;
+using tensord::test::become;
 using tensord::test::DaemonProcess;
 using tensord::test::eventually;
 using tensord::test::in_child;
+using tensord::test::kBob;
+using tensord::test::Other;
 using tensord::test::RawClient;
+using tensord::test::Word;
 
 namespace {
 
 constexpr int kRounds = 300;         // of honest work under each attack
 constexpr std::uint64_t kTurns = 5;  // of an attack, at least
 constexpr std::size_t kElements = 1000;
+constexpr std::size_t kFirstSegmentBytes = 16 << 20;  // as daemon/space.hpp has it
 
 std::size_t descriptors_of(pid_t pid) {
   const auto folder = std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/fd");
@@ -423,6 +431,75 @@ TEST_CASE("who holds everything leaves others an error that says so, and all of 
   for (std::size_t i = 0; i < kTensors; ++i) {
     honest.put("again/" + std::to_string(i % 8), kUInt8, shape, megabyte.data(), {.replace = true});
   }
+}
+
+TEST_CASE("a forged ledger that pins everything uses up its own user's quota, and nobody else's",
+          "[hostile][quotas]") {
+  SKIP_UNLESS_ROOT();
+  constexpr std::size_t kTensors = 8;
+  constexpr std::size_t kBytes = 1 << 20;
+  const DaemonProcess daemon(
+      {"--namespace-mode", "0644", "--max-bytes-per-user", "8MiB", "--max-dying-bytes-per-user", "4MiB"}, 0);
+  const Store honest = daemon.connect();
+  const std::vector<std::byte> megabyte(kBytes);
+  const std::vector<std::int64_t> shape{kBytes};
+  const auto fill = [&] {
+    for (std::size_t i = 0; i < kTensors; ++i) {
+      honest.put("all/" + std::to_string(i), kUInt8, shape, megabyte.data());
+    }
+  };
+  const auto empty = [&] {
+    for (const std::string& name : honest.names("all/")) honest.remove(name);
+  };
+  fill();
+  const Word pinned, deleted, refused;
+  std::optional<Other> holder(std::in_place, [&] {
+    try {
+      if (!become(kBob)) throw std::runtime_error("cannot become another user");
+      RawClient client(daemon.socket());
+      for (std::size_t i = 0; i < kTensors; ++i) client.find("all/" + std::to_string(i));
+      std::ranges::fill(client.ledger_bytes(), std::byte{0xff});
+      pinned.say('.');
+      if (deleted.hear() != '.') return 1;
+      Find find;
+      find.header = {Find::kType, 4};
+      find.name.assign("all/0");
+      find.access = Access::kRead;
+      for (const auto& error :
+           {client.ask<ErrorReply>(create_of("bob/x", 4)), client.ask<ErrorReply>(find)}) {
+        const bool is_told = error.header.status == Errc::kOutOfSpace &&
+                             error.text.view().find("--max-dying-bytes-per-user") != std::string_view::npos;
+        if (!is_told) throw std::runtime_error(std::string(error.text.view()));
+      }
+      refused.say('.');
+      for (;;) ::pause();
+    } catch (const std::exception&) {
+      for (const Word* word : {&pinned, &refused}) word->say('!');
+      throw;
+    }
+  });
+  REQUIRE(pinned.hear() == '.');
+  empty();
+  CHECK(honest.stats().dying_bytes == kTensors * kBytes);
+  fill();
+  deleted.say('.');
+  CHECK(refused.hear() == '.');
+  // The honest one has all of his quota, over and over. What the other one may keep ends with the segments
+  // that he was granted before.
+  for (int round = 0; round < 20; ++round) {
+    empty();
+    fill();
+  }
+  CHECK(honest.stats().dying_bytes <= kFirstSegmentBytes);
+  std::size_t named = 0;
+  for (const Holder& one : honest.holders()) {
+    if (one.state != HolderState::kDying) continue;
+    CHECK(one.uid == kBob.uid);
+    ++named;
+  }
+  CHECK(named >= kTensors);
+  holder.reset();
+  CHECK(eventually([&] { return honest.stats().dying_bytes == 0; }));
 }
 
 TEST_CASE("who takes every slot or every connection leaves others an error that names the limit",
