@@ -15,7 +15,7 @@ export PATH := $(VENV)/bin:$(PATH)
 
 say = @printf '\n== %s ==\n'
 
-.PHONY: help setup build test fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
+.PHONY: help setup build test soak fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
 .NOTPARALLEL:
 
 help:
@@ -71,10 +71,20 @@ test: build wheel
 	@$(MAKE) --no-print-directory fuzz-tests
 	$(say) 'all tests passed'
 
+# Of the soak test, and of the fuzzers together.
+MINUTES ?= 10
+SEED ?=
+
+soak: wheel
+	$(say) 'the soak test, $(MINUTES) minutes: build/dev'
+	@cmake --preset dev
+	@cmake --build --preset dev --target soak --target tensord_daemon
+	@TENSORD_DAEMON=build/dev/daemon/tensord build/dev/tests/soak/soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
+	  --python "$$(command -v python)" --python-worker tests/soak/worker.py
+
 # libFuzzer belongs to clang, which is all that is missing where these are skipped; scripts/setup installs it where
 # there is a package of it.
 FUZZ_COMPILER := clang++-14
-MINUTES ?= 10
 KEEP ?=
 
 fuzz-build:

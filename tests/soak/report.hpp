@@ -1,0 +1,14 @@
+// The report: what was done, whom it killed, and what is wrong, in figures.
+#pragma once
+
+#include "options.hpp"
+#include "reckoning.hpp"
+#include "scoreboard.hpp"
+#include "workers.hpp"
+
+namespace tensord::soak {
+
+void print_report(const Scoreboard& board, const Options& options, const Workers::Kills& kills,
+                  std::uint64_t daemon_kills, const Reckoning& reckoning);
+
+}  // namespace tensord::soak
