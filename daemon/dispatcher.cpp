@@ -28,12 +28,19 @@ Outcome wrong_size(const protocol::RequestHeader& header, std::span<const std::b
                 std::to_string(message.size()) + " bytes");
 }
 
+// No more of the text than fits, and no character in part: Python would refuse the whole.
+std::string_view cut(std::string_view text, std::size_t most_bytes) {
+  if (text.size() <= most_bytes) return text;
+  while (most_bytes > 0 && (static_cast<unsigned char>(text[most_bytes]) & 0xc0) == 0x80) --most_bytes;
+  return text.substr(0, most_bytes);
+}
+
 }  // namespace
 
 void Answer::set_error(const protocol::RequestHeader& request, const Failure& failure) {
   protocol::ErrorReply error;
   error.header = {request.type, request.id, failure.code, 0};
-  error.text.assign(failure.text);
+  error.text.assign(cut(failure.text, error.text.bytes.size()));
   set_bytes(protocol::bytes_of(error));
 }
 

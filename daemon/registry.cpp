@@ -17,6 +17,11 @@ namespace tensord::daemon {
 namespace {
 
 using protocol::quoted;
+
+// Of an error's 1,004 bytes, beside the name that was not found.
+constexpr std::size_t kMaxSuggestedBytes = 600;
+static_assert(kMaxSuggestedBytes >= kMaxNameSize);
+
 using shm::SlotState;
 using shm::SlotWord;
 
@@ -491,7 +496,11 @@ std::string Registry::near_names(std::string_view name) const {
   for (it = by_name_.begin(); it != first && nearest.look_at(it->first); ++it) {
   }
   std::string text;
-  for (const std::string_view found : nearest.best()) text += (text.empty() ? "" : " or ") + quoted(found);
+  for (const std::string_view found : nearest.best()) {
+    // Long names are shown whole or not at all: the reply has an end.
+    if (text.size() + found.size() > kMaxSuggestedBytes) break;
+    text += (text.empty() ? "" : " or ") + quoted(found);
+  }
   return text;
 }
 

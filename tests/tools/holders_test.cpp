@@ -98,3 +98,18 @@ TEST_CASE("a process that calls itself something strange cannot write to the ter
   REQUIRE(::prctl(PR_SET_NAME, name) == 0);
   CHECK_THAT(table.text, contains_text("?[2Jbad?name?"));
 }
+
+TEST_CASE("tensorctl shows a name of 255 bytes whole, and refuses a longer one with both numbers",
+          "[tools]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  std::string name = "größe/";
+  while (name.size() < 255) name += name.size() + 2 <= 255 ? "é" : "x";
+  const View view = store.put<float>(name, kValues);
+  CHECK_THAT(tensorctl(daemon.socket(), "holders '" + name + "' --json").text,
+             contains_text("\"name\": \"" + name + "\""));
+  CHECK(tensorctl(daemon.socket(), "holders '" + name + "'").code == 0);
+  const Said refused = tensorctl(daemon.socket(), "holders '" + name + "x'");
+  CHECK(refused.code != 0);
+  CHECK_THAT(refused.text, contains_text("has 256 bytes; at most 255 are allowed"));
+}

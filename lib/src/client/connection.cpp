@@ -112,6 +112,7 @@ void Connection::say_hello() {
   if (received.truncated || received.size_bytes < sizeof header) throw not_ours();
   std::memcpy(&header, buffer.data(), sizeof header);
   if (header.type != protocol::MessageType::kHello || header.id != hello.header.id) throw not_ours();
+  if (received.fds_lost) throw LimitReachedError(no_descriptor_is_free().text);
   if (header.status != Errc::kOk) {
     protocol::ErrorReply error;
     if (received.size_bytes != sizeof error) throw not_ours();

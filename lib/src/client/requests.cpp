@@ -1,6 +1,7 @@
 #include "client/requests.hpp"
 
 #include <poll.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <array>
@@ -40,6 +41,14 @@ constexpr std::uint32_t kSpinsAgainAfter = 8;
 constexpr std::chrono::milliseconds kLookAroundInterval{50};
 
 }  // namespace
+
+Failure no_descriptor_is_free() {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  return {Errc::kLimitReached, "this process may have " + std::to_string(limit.rlim_cur) +
+                                   " open files, and has no descriptor left for the memory that the daemon "
+                                   "sent: raise that limit (ulimit -n, RLIMIT_NOFILE), or close some"};
+}
 
 Requests::Requests(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters)
     : socket_(std::move(socket)), path_(std::move(path)), counters_(std::move(counters)) {}
@@ -176,8 +185,11 @@ std::uint32_t Requests::number(std::span<std::byte> request) {
 std::optional<Failure> Requests::take(std::uint32_t id, Road road, std::span<std::byte> reply,
                                       std::vector<os::UniqueFd>& fds) {
   std::array<std::byte, protocol::kMaxMessageBytes> buffer;
-  const std::size_t size_bytes =
-      road == Road::kRing ? take_from_ring(id, buffer) : take_from_socket(id, buffer, fds);
+  Message message =
+      road == Road::kRing ? Message{take_from_ring(id, buffer), {}} : take_from_socket(id, buffer);
+  if (message.fds_lost) return no_descriptor_is_free();
+  fds = std::move(message.fds);
+  const std::size_t size_bytes = message.size_bytes;
   protocol::ReplyHeader header;
   std::memcpy(&header, buffer.data(), sizeof header);
   if (header.status != Errc::kOk) {
@@ -236,19 +248,17 @@ Requests::Message Requests::receive(std::span<std::byte> buffer) {
       lost("it sent a reply of the wrong size");
     }
     --unanswered_;
-    return {received.size_bytes, std::move(received.fds)};
+    return {received.size_bytes, std::move(received.fds), received.fds_lost};
   }
 }
 
-std::size_t Requests::take_from_socket(std::uint32_t id, std::span<std::byte> buffer,
-                                       std::vector<os::UniqueFd>& fds) {
+Requests::Message Requests::take_from_socket(std::uint32_t id, std::span<std::byte> buffer) {
   for (;;) {
     Message message = receive(buffer);
     protocol::ReplyHeader header;
     std::memcpy(&header, buffer.data(), sizeof header);
     if (header.id == id) {
-      fds = std::move(message.fds);
-      return message.size_bytes;
+      return message;
     }
     // The late reply to a request that was given up.
     settle(buffer.first(message.size_bytes));

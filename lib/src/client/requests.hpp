@@ -30,6 +30,9 @@
 
 namespace tensord::client {
 
+// What a client is told whose limit of open files keeps it from taking what the daemon sent.
+[[nodiscard]] Failure no_descriptor_is_free();
+
 class Requests {
  public:
   // A connected socket; `path` is for messages.
@@ -79,7 +82,12 @@ class Requests {
                               std::vector<os::UniqueFd>& fds);
 
   // Both wait for the reply and return its size. An interrupt may throw: then the request is given up.
-  std::size_t take_from_socket(std::uint32_t id, std::span<std::byte> buffer, std::vector<os::UniqueFd>& fds);
+  struct Message {
+    std::size_t size_bytes = 0;
+    std::vector<os::UniqueFd> fds;
+    bool fds_lost = false;
+  };
+  Message take_from_socket(std::uint32_t id, std::span<std::byte> buffer);
   std::size_t take_from_ring(std::uint32_t id, std::span<std::byte> buffer);
   std::uint32_t number(std::span<std::byte> request);  // gives it the next id, and returns that
   [[nodiscard]] bool has_room() const;                 // in the ring, if there is one
@@ -89,10 +97,6 @@ class Requests {
   void post(std::span<const std::byte> request);
   void await_answer(std::uint32_t number);
   [[nodiscard]] bool spin_for(std::uint32_t number);
-  struct Message {
-    std::size_t size_bytes = 0;
-    std::vector<os::UniqueFd> fds;
-  };
   Message receive(std::span<std::byte> buffer);
   // The reply to a request that was given up.
   void settle(std::span<const std::byte> reply);

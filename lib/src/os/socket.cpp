@@ -109,7 +109,6 @@ Received receive_message(int socket, std::span<std::byte> buffer, std::size_t ma
     throw_errno("recvmsg");
   }
   received.size_bytes = static_cast<std::size_t>(size);
-  received.truncated = (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0;
   for (cmsghdr* part_of = CMSG_FIRSTHDR(&header); part_of != nullptr;
        part_of = CMSG_NXTHDR(&header, part_of)) {
     if (part_of->cmsg_level != SOL_SOCKET || part_of->cmsg_type != SCM_RIGHTS) continue;
@@ -120,6 +119,10 @@ Received receive_message(int socket, std::span<std::byte> buffer, std::size_t ma
       received.fds.emplace_back(fd);
     }
   }
+  // Fewer than there was room for: then it is this process that can take no more.
+  received.fds_lost = (header.msg_flags & MSG_CTRUNC) != 0 && received.fds.size() < max_fds;
+  received.truncated =
+      (header.msg_flags & MSG_TRUNC) != 0 || ((header.msg_flags & MSG_CTRUNC) != 0 && !received.fds_lost);
   return received;
 }
 

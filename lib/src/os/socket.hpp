@@ -33,6 +33,7 @@ bool send_message(int socket, std::span<const std::byte> message, std::span<cons
 struct Received {
   std::size_t size_bytes = 0;  // 0: the peer hung up
   bool truncated = false;      // the message, or its descriptors, did not fit
+  bool fds_lost = false;       // this process may open no more, so not all that were sent are in fds
   bool would_block = false;
   std::vector<UniqueFd> fds;
 };

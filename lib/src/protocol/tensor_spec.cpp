@@ -190,11 +190,12 @@ std::string_view namespace_of(std::string_view name) {
 }
 
 std::string quoted(std::string_view text_untrusted) {
-  constexpr std::size_t kShown = 80;  // bytes: enough to recognise a name
+  // A name is shown whole: the end may be what tells it from others.
+  constexpr std::size_t kShown = kMaxNameSize + 1;  // with the quote
   constexpr char kHex[] = "0123456789abcdef";
   std::string text = "'";
   for (std::size_t at = 0; at < text_untrusted.size();) {
-    if (at >= kShown) {
+    if (text.size() >= kShown) {
       text += "...";
       break;
     }

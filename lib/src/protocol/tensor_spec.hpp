@@ -51,7 +51,7 @@ struct TensorSpec {
 [[nodiscard]] std::string_view namespace_of(std::string_view name);
 
 // A name as it may appear in an error or a log: quoted, with everything unprintable escaped, and cut
-// when it is long.
+// when it is longer than a name can be.
 [[nodiscard]] std::string quoted(std::string_view text_untrusted);
 
 }  // namespace tensord::protocol
