@@ -108,6 +108,68 @@ TEST_CASE("a thread forks while another one holds the only view, which then is t
   CHECK(eventually([&] { return nothing_is_held(store); }));
 }
 
+TEST_CASE("who dropped its views after a fork keeps nothing, though it makes no other call",
+          "[client][processes]") {
+  const DaemonProcess daemon;
+  const Word dropped, end;
+  // The maker, and a child of it, each with its store, and idle.
+  Other maker([&] {
+    const Store store = daemon.connect();
+    View view = store.put<float>("a/x", kValues);
+    Other child([&] {
+      view.reset();
+      dropped.say('c');
+      return end.hear() == 'e' ? 0 : 2;
+    });
+    view.reset();
+    dropped.say('m');
+    const int code = end.hear() == 'e' ? 0 : 3;
+    return child.join() + code;
+  });
+  static_cast<void>(dropped.hear());
+  static_cast<void>(dropped.hear());
+  const Store store = daemon.connect();
+  store.remove("a/x");
+  CHECK(eventually([&] { return nothing_is_held(store); }));
+  CHECK(store.stats().connections == 1);
+  end.say('e');
+  end.say('e');
+  CHECK(maker.join() == 0);
+}
+
+TEST_CASE("a tensor bound to its client outlives forks, and goes with its maker", "[client][processes]") {
+  const DaemonProcess daemon;
+  const Word forked, used, end;
+  Other maker([&] {
+    const Store store = daemon.connect();
+    const PutOptions bound{.lifetime = Lifetime::kClient};
+    store.put<float>("a/put", kValues, bound);
+    store.put<float>("a/put_again", kValues, bound);  // into a spare
+    const std::vector<std::int64_t> shape{4};
+    store.put_many(std::vector<PutItem>{{"a/many", {kFloat32, shape, {}, kValues.data()}}}, bound);
+    Other child([&] {
+      forked.say('f');
+      return end.hear() == 'e' ? 0 : 2;
+    });
+    static_cast<void>(used.hear());
+    static_cast<void>(store.stats());  // by a new connection
+    forked.say('s');
+    static_cast<void>(used.hear());
+    ::raise(SIGKILL);  // the child lives on
+    return 1;
+  });
+  CHECK(forked.hear() == 'f');
+  const Store store = daemon.connect();
+  CHECK(store.names().size() == 3);
+  used.say('u');
+  CHECK(forked.hear() == 's');
+  CHECK(store.names().size() == 3);
+  used.say('k');
+  CHECK(maker.join() == kEndedBySignal);
+  CHECK(eventually([&] { return store.names().empty() && nothing_is_held(store); }));
+  end.say('e');
+}
+
 TEST_CASE("what a child attached by itself goes when it executes another program", "[client][processes]") {
   const DaemonProcess daemon;
   const Store store = daemon.connect();

@@ -7,190 +7,393 @@
  *
  *   before fork()   frozen = 1 in every ledger of this process (a seq_cst store)
  *   a view goes     [gone] it is unreachable; then [ask] load frozen; then subtract only if it was 0
- *   afterwards      new attaches, in both processes, go through a connection of their own
- *   the old socket  each process closes its copy when its own last view on that ledger goes and
- *                   nothing is attached through it any more, that is, when it is frozen
+ *   afterwards      new attaches, in both processes, go through a connection of their own; the store
+ *                   lets go of the old one at once, on both sides of the fork
+ *   the old socket  each process closes its copy when nothing of it holds the connection any more:
+ *                   no view, no attach under way, and not its store
  *   hang-up         after the last copy is closed, the daemon drops the ledger and all its pins
  *
- * One ledger with a view on each of two slots, held by two threads of the parent, which drop them
- * at any time. Meanwhile a third thread forks FORKS times. Each child drops what it inherited, in
- * its own time. The daemon deleted both tensors at the start and frees each as soon as it may: its counter
- * is 0, or the ledger's socket has hung up. (How it learns of that is pin.pml's subject.)
+ * A tree of processes: the root forks, and so may its children, FORKS times in all, in any order.
+ * In each of them a thread forks while another one drops what it inherited, and attaches anew, ATTACHES
+ * times in all (with ATTACHER only in that process); a fork may come at any point of that, and then the
+ * child has what that thread held at that instant, and nobody who would let go of it before the child ends. One tensor, which the
+ * daemon marks as dying at any time, and frees as soon as it may: each ledger's counter is 0, or its
+ * socket has hung up. (How it learns of that, and how it is told by a frozen ledger, is pin.pml's
+ * subject.)
  *
  * Memory. As in pin.pml: plain stores pass through a store buffer. Only the mutant PLAIN_FREEZE has
  * one; fork() itself is not assumed to drain it.
  *
  * Checked
- *   1. A tensor is not freed while any process can reach a view of it (assertions).
- *   2. Both are freed in the end: nothing is kept once every view is gone. A daemon that waits for
- *      ever is an invalid end state.
+ *   1. The tensor is not freed while any process can reach a view of it (assertions).
+ *   2. It is freed in the end: nothing is kept once every view is gone. A daemon that waits for
+ *      ever is an invalid end state. With IDLE the processes do not end, and do not use their
+ *      stores again either: then what keeps it is not made good by the end of a process. (No fork comes
+ *      in the middle of an attach or a drop then, for that does keep it until the child ends.) With RUDE
+ *      they may end with views that they hold.
  *
  * Mutants (each must fail, run_models says how)
  *   NO_FREEZE       both processes go on counting
  *   FREEZE_AFTER    the ledger is frozen after the fork, in the parent
+ *   FREEZE_OLDEST   of several ledgers that a process has, a fork freezes only that of the root
  *   PLAIN_FREEZE    frozen is set by an ordinary store
  *   ASK_FIRST       frozen is loaded while the view can still be reached
- *   SHUTDOWN        the parent ends the connection for everybody (shutdown) where it should close
- *   CLOSE_EARLY     a child closes its copy of the socket at once, though it holds views
- *   KEEP_SOCKET     a child keeps its copy of the socket open when it has no view any more
+ *   NO_HOLD_OFF     a fork does not wait for a connection that another thread is making
+ *   SHUTDOWN        a process ends the connection for everybody (shutdown) where it should close
+ *   CLOSE_EARLY     a child closes its copies of sockets at once, though it holds views
+ *   KEEP_SOCKET     a child keeps its copies of sockets open when it has no view any more
+ *   STORE_HOLDS     IDLE: a store keeps the old connection until it is used again
  */
 
 #ifndef FORKS
 #define FORKS 2
 #endif
-#define VIEWS 2                       /* of the parent, view v on slot v */
+#ifndef ATTACHES
+#define ATTACHES 1
+#endif
+#define PROCESSES (FORKS + 1)
+#ifndef LEDGERS
+#define LEDGERS (FORKS + 1)           /* the root's, and some for who connects anew */
+#endif
+#ifdef ATTACHER
+#define MAY_ATTACH(p) (p == ATTACHER) /* that one process, so that two forks can be searched */
+#else
+#define MAY_ATTACH(p) true
+#endif
+#define OF(p, l) ((p) * LEDGERS + (l))
 
-/* ---- the ledger, in memory shared by all ---- */
-bool frozen = false;
-byte counter[VIEWS] = 1;
+/* ---- the ledgers, in memory shared by all who have them mapped, and by the daemon ---- */
+bool frozen[LEDGERS] = false;
+byte counter[LEDGERS] = 0;
+byte ledgers = 1;                     /* so many have been made */
 
 /* ---- the kernel ---- */
-byte socket_copies = 1;
-bool was_shut_down = false;           /* in a mutant only */
-#define HUNG_UP (socket_copies == 0 || was_shut_down)
+byte socket_copies[LEDGERS] = 0;
+bool was_shut_down[LEDGERS] = false;  /* in a mutant only */
+#define HUNG_UP(l) (socket_copies[l] == 0 || was_shut_down[l])
 
-/* ---- the parent's memory ---- */
-bool reachable[VIEWS] = true;
-byte parent_views = VIEWS;            /* views that still hold the connection */
-bool parent_socket_open = true;
-bool no_more_forks = false;
+/* ---- the processes' own memory, copied by fork ---- */
+bool is_open[PROCESSES * LEDGERS] = false;      /* its copy of the socket */
+bool registered[PROCESSES * LEDGERS] = false;   /* for freezing */
+byte holders[PROCESSES * LEDGERS] = 0;          /* of the connection: views, attaches under way, the store */
+byte reachable[PROCESSES * LEDGERS] = 0;        /* views */
+byte current[PROCESSES] = 0;                    /* the ledger of the store's connection */
+bool store_holds[PROCESSES] = false;            /* it does not, once it let go after a fork */
+bool connecting[PROCESSES] = false;             /* the mutex of hold_off_forks() */
+byte processes = 1;
+byte threads[PROCESSES] = 0;
 
-/* ---- the children's memory: child c's copy of view v ---- */
-bool child_reachable[FORKS * VIEWS] = false;
+byte attaches = 0;                              /* of all processes, so far */
 
-/* ---- the daemon ---- */
-bool freed[VIEWS] = false;
-
-#ifdef PLAIN_FREEZE
-bool freeze_buffered = false;
-active proctype store_buffer() {
-end:
-  do
-  :: d_step { freeze_buffered -> frozen = true; freeze_buffered = false }
-  od
-}
-#define FIRST_THREAD 1
+#if LEDGERS == 1
+#define NOTHING_REACHABLE(p) (reachable[OF(p, 0)] == 0)
+#elif LEDGERS == 2
+#define NOTHING_REACHABLE(p) (reachable[OF(p, 0)] == 0 && reachable[OF(p, 1)] == 0)
 #else
-#define FIRST_THREAD 0
+#define NOTHING_REACHABLE(p) (reachable[OF(p, 0)] == 0 && reachable[OF(p, 1)] == 0 && reachable[OF(p, 2)] == 0)
 #endif
 
-inline freeze() {
+/* ---- the daemon ---- */
+bool dying = false;
+bool freed = false;
+
+#ifdef PLAIN_FREEZE
+bool freeze_buffered[LEDGERS] = false;
+active proctype store_buffer() {
+  byte l = 0;
+end:
+  do
+  :: d_step { freeze_buffered[0] -> frozen[0] = true; freeze_buffered[0] = false }
+#if LEDGERS > 1
+  :: d_step { freeze_buffered[1] -> frozen[1] = true; freeze_buffered[1] = false }
+#endif
+#if LEDGERS > 2
+  :: d_step { freeze_buffered[2] -> frozen[2] = true; freeze_buffered[2] = false }
+#endif
+  od
+}
+#endif
+
+inline close_socket(p, l) {
+  if
+  :: is_open[OF(p, l)] ->
+     is_open[OF(p, l)] = false;
+#ifdef SHUTDOWN
+     was_shut_down[l] = true;
+#endif
+     socket_copies[l] = socket_copies[l] - 1
+  :: else
+  fi
+}
+
+/* One holder of the connection fewer; it goes with the last. To be called in an atomic sequence. */
+inline let_go(p, l) {
+  holders[OF(p, l)] = holders[OF(p, l)] - 1;
+  if
+#ifdef KEEP_SOCKET
+  :: holders[OF(p, l)] == 0 && p == 0 -> close_socket(p, l)
+#else
+  :: holders[OF(p, l)] == 0 -> close_socket(p, l)
+#endif
+  :: else
+  fi
+}
+
+inline freeze_all(p) {
 #ifdef NO_FREEZE
   skip
 #else
-#ifdef PLAIN_FREEZE
-  freeze_buffered = true
+  i = 0;
+  do
+  :: i == LEDGERS -> break
+  :: i < LEDGERS ->
+     if
+#ifdef FREEZE_OLDEST
+     :: registered[OF(p, i)] && !frozen[i] && i == 0 ->
 #else
-  frozen = true
+     :: registered[OF(p, i)] && !frozen[i] ->
 #endif
+#ifdef PLAIN_FREEZE
+        freeze_buffered[i] = true
+#else
+        frozen[i] = true
+#endif
+     :: else
+     fi;
+     i++
+  od
 #endif
 }
 
-/* The connection object of a process goes with its last holder: its views, and, until the ledger
- * is frozen, the store, which wants it for new attaches. */
-inline close_in_parent_if_unused() {
-  atomic {
-    if
-    :: parent_views == 0 && (frozen || no_more_forks) && parent_socket_open ->
-       parent_socket_open = false;
-#ifdef SHUTDOWN
-       was_shut_down = true;
+/* The store of a process lets go of a connection that is frozen. */
+inline store_lets_go(p) {
+#ifdef STORE_HOLDS
+  skip
+#else
+  if
+  :: store_holds[p] && frozen[current[p]] -> store_holds[p] = false; let_go(p, current[p])
+  :: else
+  fi
 #endif
-       socket_copies = socket_copies - 1
+}
+
+/* A view on ledger l of process p goes. */
+inline unpin(p, l) {
+  if
+  :: !was_frozen -> counter[l] = counter[l] - 1
+  :: was_frozen
+  fi
+}
+inline drop_view(p, l) {
+#ifdef IDLE
+  atomic {
+    reachable[OF(p, l)] = reachable[OF(p, l)] - 1;
+    was_frozen = frozen[l];
+    unpin(p, l);
+    let_go(p, l);
+    was_frozen = false
+  }
+#else
+#ifdef ASK_FIRST
+  was_frozen = frozen[l];
+  reachable[OF(p, l)] = reachable[OF(p, l)] - 1;       /* [gone] */
+#else
+  reachable[OF(p, l)] = reachable[OF(p, l)] - 1;       /* [gone] */
+  was_frozen = frozen[l];                              /* [ask] */
+#endif
+  atomic { unpin(p, l); let_go(p, l); was_frozen = false }
+#endif
+}
+
+/* The last thread of a process to end ends the process, and the kernel closes what it had open. */
+inline thread_ends(p) {
+  atomic {
+    threads[p] = threads[p] - 1;
+#ifndef IDLE
+    if
+    :: threads[p] == 0 ->
+       i = 0;
+       do
+       :: i == LEDGERS -> break
+       :: i < LEDGERS ->
+          close_socket(p, i);
+          reachable[OF(p, i)] = 0;
+          holders[OF(p, i)] = 0;
+          registered[OF(p, i)] = false;
+          i++
+       od;
+       current[p] = 0;
+       store_holds[p] = false
     :: else
-    fi
+    fi;
+#endif
+    i = 0
   }
 }
 
-active [VIEWS] proctype parent_thread() {
-  byte v = _pid - FIRST_THREAD;
-  bool was_frozen;
-  assert(!freed[v]);                  /* it reads the bytes, now and again */
-  assert(!freed[v]);
-#ifdef ASK_FIRST
-  was_frozen = frozen;
-  reachable[v] = false;               /* [gone] */
-#else
-  reachable[v] = false;               /* [gone] */
-  was_frozen = frozen;                /* [ask] */
-#endif
-  if
-  :: !was_frozen -> counter[v] = counter[v] - 1
-  :: was_frozen
-  fi;
-  parent_views = parent_views - 1;
-  close_in_parent_if_unused()
-}
-
-active proctype forking_thread() {
-  byte forks = 0;
+proctype forker(byte p) {
+  byte i = 0, q = 0;
   do
-  :: forks == FORKS -> break
-  :: forks < FORKS ->
-#ifndef FREEZE_AFTER
-     freeze();
+  :: atomic { processes < PROCESSES && !connecting[p] ->
+#ifndef NO_HOLD_OFF
+       connecting[p] = true;
 #endif
+#ifndef FREEZE_AFTER
+       freeze_all(p);
+#endif
+       i = 0
+     }
      /* fork(): one instant at which the child's memory is the parent's. */
      atomic {
        if
-       :: parent_socket_open -> socket_copies = socket_copies + 1
-       :: else -> break               /* no view is left, so a child inherits none */
+       :: processes < PROCESSES ->
+          q = processes;
+          processes++;
+          i = 0;
+          do
+          :: i == LEDGERS -> break
+          :: i < LEDGERS ->
+             reachable[OF(q, i)] = reachable[OF(p, i)];
+             holders[OF(q, i)] = holders[OF(p, i)];
+             registered[OF(q, i)] = registered[OF(p, i)];
+             is_open[OF(q, i)] = is_open[OF(p, i)];
+             if
+             :: is_open[OF(q, i)] -> socket_copies[i] = socket_copies[i] + 1
+             :: else
+             fi;
+             i++
+          od;
+          current[q] = current[p];
+          store_holds[q] = store_holds[p];
+          connecting[q] = false;
+          i = 0;
+#ifdef CLOSE_EARLY
+          do
+          :: i == LEDGERS -> break
+          :: i < LEDGERS -> close_socket(q, i); i++
+          od;
+          i = 0;
+#endif
+          store_lets_go(q);            /* before fork() returns there */
+          threads[q] = 2;
+          run user(q);
+          run forker(q)
+       :: else                         /* another process was faster: no room for more in this model */
        fi;
-       child_reachable[forks * VIEWS] = reachable[0];
-       child_reachable[forks * VIEWS + 1] = reachable[1];
-       run child(forks)
+       q = 0
      }
 #ifdef FREEZE_AFTER
-     freeze();
+     atomic { freeze_all(p); i = 0 }
 #endif
-     forks++
-  :: true -> break                    /* or fewer forks, or none */
+     atomic { store_lets_go(p); connecting[p] = false }
+  :: true -> break                     /* or no fork */
   od;
-  /* A parent that never forked keeps its connection for new attaches, until it ends. */
-  no_more_forks = true;
-  close_in_parent_if_unused()
+  thread_ends(p)
 }
 
-proctype child(byte me) {
-  byte v = 0;
-#ifdef CLOSE_EARLY
-  socket_copies = socket_copies - 1;
-#endif
+/* Drops what the process has, and attaches anew. */
+proctype user(byte p) {
+  byte l = 0, i = 0;
+  bool was_frozen = false, holds = false;
   do
-  :: v == VIEWS -> break
-  :: v < VIEWS ->
+  /* ---- a view that it has ---- */
+  :: reachable[OF(p, 0)] > 0 -> assert(!freed); drop_view(p, 0)
+#if LEDGERS > 1
+  :: reachable[OF(p, 1)] > 0 -> assert(!freed); drop_view(p, 1)
+#endif
+#if LEDGERS > 2
+  :: reachable[OF(p, 2)] > 0 -> assert(!freed); drop_view(p, 2)
+#endif
+  /* ---- another attach (StoreState::connection, Connection::try_slot) ---- */
+#if ATTACHES > 0
+  :: atomic { attaches < ATTACHES && !dying && MAY_ATTACH(p) -> attaches++;
+       /* weak_ptr::lock() */
+       if
+       :: is_open[OF(p, current[p])] ->
+          l = current[p]; holders[OF(p, l)] = holders[OF(p, l)] + 1; holds = true
+       :: else
+       fi
+     }
+     atomic {
+       if
+       :: holds && frozen[l] -> let_go(p, l); holds = false
+       :: else
+       fi
+     };
      if
-     :: child_reachable[me * VIEWS + v] ->
-        assert(!freed[v]);
-        assert(!freed[v]);
-        child_reachable[me * VIEWS + v] = false;
+     :: atomic { holds -> skip }
+     :: atomic { !holds && !connecting[p] -> connecting[p] = true }
+        /* reconnect(): one thread at a time, and no fork meanwhile. */
         if
-        :: !frozen -> counter[v] = counter[v] - 1   /* in mutants only: it was frozen first */
-        :: else
+        :: atomic { ledgers < LEDGERS ->
+             l = ledgers; ledgers++;
+             is_open[OF(p, l)] = true; socket_copies[l] = 1;
+             holders[OF(p, l)] = 1;    /* whoever made it */
+             holds = true
+           }
+           atomic {
+             registered[OF(p, l)] = true;
+             if
+             :: store_holds[p] -> let_go(p, current[p])
+             :: else
+             fi;
+             current[p] = l; store_holds[p] = true; holders[OF(p, l)] = holders[OF(p, l)] + 1;
+             connecting[p] = false
+           }
+        :: atomic { ledgers == LEDGERS -> connecting[p] = false }   /* no more in this model: it gives up */
         fi
-     :: else
      fi;
-     v++
-  od;
-#if !defined(CLOSE_EARLY) && !defined(KEEP_SOCKET)
-  socket_copies = socket_copies - 1
+     if
+     :: atomic { holds -> counter[l] = counter[l] + 1 }             /* [pin] */
+        if
+        :: atomic { !dying -> assert(!freed); reachable[OF(p, l)] = reachable[OF(p, l)] + 1 }
+        :: dying ->                    /* the pin is taken back; nothing was read */
+           was_frozen = frozen[l];
+           atomic { unpin(p, l); let_go(p, l); was_frozen = false }
+        fi
+     :: atomic { !holds -> skip }
+     fi;
+     atomic { holds = false; l = 0 }
 #endif
+#ifdef RUDE
+  :: true -> break                     /* it may end with views that it holds */
+#else
+  :: NOTHING_REACHABLE(p) -> break
+#endif
+  od;
+  thread_ends(p)
 }
 
-active proctype daemon() {
-  byte v = 0;
+proctype daemon() {
+  byte l = 0;
+  dying = true;                        /* [mark]: at any time, for this process may wait */
   do
-  :: freed[0] && freed[1] -> break
-  :: else ->
-     if
-     :: !freed[0] && (counter[0] == 0 || HUNG_UP) -> v = 0
-     :: !freed[1] && (counter[1] == 0 || HUNG_UP) -> v = 1
-     fi;
-     freed[v] = true;
-     assert(!reachable[v]);
-     assert(!child_reachable[v]);
-#if FORKS > 1
-     assert(!child_reachable[VIEWS + v])
-#endif
-  od
+  :: l == LEDGERS -> break
+  :: l < LEDGERS -> atomic { counter[l] == 0 || HUNG_UP(l) -> l++ }
+  od;
+  freed = true;
+  d_step {
+    l = 0;
+    do
+    :: l == PROCESSES * LEDGERS -> break
+    :: l < PROCESSES * LEDGERS -> assert(reachable[l] == 0); l++
+    od
+  }
+}
+
+init {
+  atomic {
+    /* The root has one view on its first ledger, and its store. */
+    counter[0] = 1;
+    reachable[0] = 1;
+    holders[0] = 2;
+    registered[0] = true;
+    is_open[0] = true;
+    socket_copies[0] = 1;
+    store_holds[0] = true;
+    threads[0] = 2;
+    run user(0);
+    run forker(0);
+    run daemon()
+  }
 }

@@ -243,6 +243,7 @@ std::shared_ptr<std::byte> Connection::map_private(const View& view) {
 Connection::Draft Connection::create(std::string_view name, const protocol::TensorSpec& spec,
                                      const PutOptions& options) {
   const Wanted wanted{.name = name, .spec = spec};
+  note_lifetime(options.lifetime);
   const protocol::Granted granted = call<protocol::CreateReply>(request_for(wanted, options)).draft;
   crash_point("build.created");
   Draft draft{granted.slot, granted.word, {}, granted.size_bytes};
@@ -262,6 +263,7 @@ std::vector<Connection::Draft> Connection::create_many(
   std::vector<Draft> drafts;
   granted.reserve(wanted.size());
   drafts.reserve(wanted.size());
+  note_lifetime(options.lifetime);
   const auto give_memory = [&](std::size_t i) {
     const bool is_new_live_room = options.kind == Kind::kLive && wanted[i].in_room_of == nullptr;
     drafts[i].place = map_for_writing(granted[i], wanted[i], is_new_live_room);

@@ -148,6 +148,9 @@ class Connection {
   // Whether the daemon has ended this connection; without asking it anything.
   [[nodiscard]] bool hung_up() const noexcept { return requests_.hung_up(); }
 
+  // Whether any of its tensors go with it (Lifetime::kClient), or may have once.
+  [[nodiscard]] bool made_bound_tensors() const { return made_bound_.load(std::memory_order_relaxed); }
+
   [[nodiscard]] bool frozen() const { return ledger_.frozen(); }
   [[nodiscard]] const std::array<std::uint8_t, 16>& store_id() const { return catalog_.store_id(); }
 
@@ -165,6 +168,10 @@ class Connection {
   std::byte* try_slot(std::uint32_t index, std::string_view name, Mode mode);
   // Asks the daemon where `name` is, and maps its segment. Returns the slot.
   std::uint32_t find(std::string_view name, Mode mode, protocol::IfNone if_none);
+  // Before it makes a tensor.
+  void note_lifetime(Lifetime lifetime) {
+    if (lifetime == Lifetime::kClient) made_bound_.store(true, std::memory_order_relaxed);
+  }
   // Asks for the memory that attaching to a name of this hash will read, if the index knows it.
   void prefetch_slot(std::uint64_t hash) const;
   // Returns after a moment in which the daemon was not publishing a batch.
@@ -189,6 +196,7 @@ class Connection {
   shm::Ledger ledger_;
   SegmentTable segments_;
   std::optional<FreezeOnFork> freeze_on_fork_;
+  std::atomic<bool> made_bound_{false};
 
   std::mutex segments_mutex_;  // one segment is entered at a time
 };

@@ -58,6 +58,7 @@ View Connection::put_into_spare(const std::shared_ptr<Connection>& self, std::st
     publish.wants_spare = self->spare_.is_wanted(sort) ? 1 : 0;
     publish.slot = spare->slot;
     publish.word = spare->word;
+    self->note_lifetime(options.lifetime);
     const auto reply = self->call<protocol::PublishReply>(publish);
     self->spare_.keep(sort, reply.spare);
     os::crash_point("spare.published");

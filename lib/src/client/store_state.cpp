@@ -14,6 +14,7 @@ StoreState::StoreState(std::string socket, os::UniqueFd connected) : socket_(std
 
 void StoreState::use(std::shared_ptr<Connection> connection) {
   held_ = std::move(connection);
+  store_id_ = held_->store_id();
   every_current_.emplace_front(held_);
   current_.store(&every_current_.front(), std::memory_order_release);
 }
@@ -21,9 +22,9 @@ void StoreState::use(std::shared_ptr<Connection> connection) {
 std::shared_ptr<Connection> StoreState::reconnect() {
   const auto no_forks = hold_off_forks();
   if (closed_) throw ConnectionLostError("this Store was closed: connect() again");
-  if (!held_->frozen()) return held_;  // another thread was faster
+  if (held_ && !held_->frozen()) return held_;  // another thread was faster
   std::shared_ptr<Connection> fresh = Connection::open(dial(socket_), socket_, counters_);
-  if (fresh->store_id() != held_->store_id()) {
+  if (fresh->store_id() != store_id_) {
     throw ConnectionLostError("the daemon at " + socket_ +
                               " was replaced by one with another store: connect() again to use that");
   }
@@ -31,11 +32,20 @@ std::shared_ptr<Connection> StoreState::reconnect() {
   return fresh;
 }
 
+void StoreState::after_fork(AfterFork::Side side) noexcept {
+  if (side == AfterFork::Side::kChild) makers_.clear();
+  if (held_ && side == AfterFork::Side::kParent && held_->made_bound_tensors()) {
+    makers_.push_front(std::move(held_));
+  }
+  held_.reset();
+}
+
 void StoreState::close() noexcept {
   const auto no_forks = hold_off_forks();
   closed_ = true;
   current_.store(nullptr, std::memory_order_release);
   held_.reset();
+  makers_.clear();
 }
 
 }  // namespace tensord::client
