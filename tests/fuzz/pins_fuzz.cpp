@@ -1,6 +1,7 @@
 // The daemon's scanners over ledgers that their clients fill with garbage, while tensors are made, replaced
 // and deleted. What must hold: a tensor's bytes come back exactly once; never while a client that was granted
-// them pins them; and all of them once everybody has left.
+// them pins them; and all of them once everybody has left. Meanwhile somebody is charged for every byte, and
+// nobody has more of his own than his quota.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -24,6 +25,10 @@ constexpr std::uint32_t kSlots = 1100;  // a second chunk of counters
 constexpr SegmentId kSegments[] = {1 << 14 | 1, 2 << 14 | 2};
 constexpr std::size_t kClients = 3;
 constexpr std::uint64_t kTensorBytes = 64;
+constexpr Quotas::Figures kPerUser{.bytes = 40 * kTensorBytes,
+                                   .tensors = Quotas::kNoLimit,
+                                   .connections = Quotas::kNoLimit,
+                                   .dying_bytes = 20 * kTensorBytes};
 
 NewTensor wanted(Input& input) {
   static const std::string names[] = {"a", "b", "c", "ns/a", "ns/b", std::string(200, 'n')};
@@ -83,6 +88,7 @@ class World {
     require(figures.dying_bytes == figures.dying * kTensorBytes, "the bytes of the dying are counted");
     require(taken_.size() == count[1] + count[2] + count[3], "a tensor's bytes come back once it is free");
     require(figures.clients == kClients, "clients are counted");
+    check_quotas(figures);
   }
 
   void end_all() {
@@ -93,6 +99,11 @@ class World {
     for (const std::string& name : names) require(bool(registry_.remove(last, name)), "root deletes");
     require(taken_.empty(), "after all have left, every byte is back");
     require(!registry_.anything_dying() && registry_.figures().building == 0, "and nothing is left behind");
+    registry_.remove_client(last);
+    registry_.quotas().visit(0, [](uid_t, const Quotas::Figures&) -> bool {
+      require(false, "nobody owes");
+      return false;
+    });
   }
 
  private:
@@ -107,7 +118,7 @@ class World {
     Member& member = members_[who];
     member = {std::make_unique<ZeroedMemory>(shm::ledger_size_bytes(kSlots)), 0, {}, {}};
     shm::format_ledger(member.memory->bytes(), kSlots);
-    member.id = registry_.add_client({static_cast<pid_t>(who + 1), 0, 0},
+    member.id = registry_.add_client({static_cast<pid_t>(who + 1), static_cast<uid_t>(who), 0},
                                      shm::LedgerScanner(member.memory->bytes(), kSlots));
   }
 
@@ -184,6 +195,24 @@ class World {
     taken_.erase(found);
   }
 
+  void check_quotas(const Registry::Figures& figures) {
+    Quotas::Figures sum;
+    registry_.quotas().visit(0, [&](uid_t, const Quotas::Figures& user) {
+      require(user.bytes <= kPerUser.bytes, "nobody has more than his quota");
+      require(user.dying_bytes <= figures.dying_bytes, "nobody keeps what is not there");
+      sum.bytes += user.bytes;
+      sum.tensors += user.tensors;
+      sum.connections += user.connections;
+      sum.dying_bytes += user.dying_bytes;
+      return true;
+    });
+    const std::size_t living = figures.building + figures.tensors;
+    require(sum.bytes == living * kTensorBytes, "what lives is charged to its owner");
+    require(sum.dying_bytes >= figures.dying_bytes, "what is dying is charged to somebody");
+    require(sum.tensors - living == sum.dying_bytes / kTensorBytes, "and so is its slot");
+    require(sum.connections == kClients, "connections are charged");
+  }
+
   void check_found(SlotIndex slot) {
     const shm::Slot& shown = reader_.slot(slot);
     const std::string_view name = shm::name_of(shown, reader_.tail(slot));
@@ -209,8 +238,8 @@ class World {
   bool known_[std::size(kSegments)] = {};
   std::uint64_t last_offset_ = 0;
   Member members_[kClients];
-  Registry registry_{shm::CatalogWriter(catalog_.bytes(), kSlots, 7, {}), 0600,
-                     [this](const Extent& extent) { given_back(extent); }};
+  Registry registry_{shm::CatalogWriter(catalog_.bytes(), kSlots, 7, {}), 0666,
+                     [this](const Extent& extent) { given_back(extent); }, kPerUser};
   shm::CatalogReader reader_ = shm::CatalogReader::open(catalog_.bytes()).value();
 };
 
