@@ -104,6 +104,9 @@ std::optional<Outcome> Dispatcher::handle_now(ClientId client, std::span<const s
     case MessageType::kHolders:
       return reply_to.operator()<protocol::Holders>(
           [&](const auto& request) { return service_.holders(client, request); });
+    case MessageType::kUsers:
+      return reply_to.operator()<protocol::Users>(
+          [&](const auto& request) { return Result(service_.users(client, request)); });
     case MessageType::kShutdown:
       return reply_to.operator()<protocol::Shutdown>([&](const auto&) { return service_.shutdown(client); });
     case MessageType::kNudge: {

@@ -482,6 +482,28 @@ Result<protocol::HoldersReply> Service::holders(ClientId client, const protocol:
   return reply;
 }
 
+protocol::UsersReply Service::users(ClientId client, const protocol::Users& request) const {
+  const Credentials& asker = connected_.at(client).who;
+  const bool sees_all = asker.uid == 0 || asker.uid == ::geteuid();
+  const Quotas::Figures& quota = registry_.quotas().limits();
+  protocol::UsersReply reply;
+  reply.max_bytes = std::min(quota.bytes, options_.max_bytes);
+  reply.max_dying_bytes = std::min(quota.dying_bytes, options_.max_bytes);
+  reply.max_tensors = std::min<std::uint64_t>(quota.tensors, options_.max_tensors);
+  reply.max_connections = std::min<std::uint64_t>(quota.connections, options_.max_connections);
+  const uid_t from = sees_all ? request.from_uid : asker.uid;
+  registry_.quotas().visit(from, [&](uid_t uid, const Quotas::Figures& has) {
+    if (reply.count == reply.entries.size()) {
+      reply.more = 1;
+      reply.next_uid = uid;
+      return false;
+    }
+    reply.entries[reply.count++] = {uid, 0, has.bytes, has.dying_bytes, has.tensors, has.connections};
+    return sees_all;
+  });
+  return reply;
+}
+
 Result<protocol::ShutdownReply> Service::shutdown(ClientId client) {
   const Credentials& who = connected_.at(client).who;
   if (who.uid != 0 && who.uid != ::geteuid()) {

@@ -65,6 +65,7 @@ class Service {
   protocol::StatsReply stats() const;
   protocol::AskAboutReply ask_about(const protocol::AskAbout& request) const;
   Result<protocol::HoldersReply> holders(ClientId client, const protocol::Holders& request) const;
+  protocol::UsersReply users(ClientId client, const protocol::Users& request) const;
   Result<protocol::ShutdownReply> shutdown(ClientId client);
   void nudge(const protocol::Nudge& request);
   void await(ClientId client, const protocol::Await& request);

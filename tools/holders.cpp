@@ -1,19 +1,16 @@
 #include "holders.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstdio>
 
 #include "duration.hpp"
 #include "human.hpp"
 #include "json.hpp"
+#include "table.hpp"
 
 namespace tensord::tools {
 namespace {
-
-constexpr std::size_t kColumns = 9;
-using Row = std::array<std::string, kColumns>;
 
 std::string time_since(std::uint64_t unix_ns) {
   if (unix_ns == 0) return "-";  // a spare is not made yet
@@ -35,24 +32,14 @@ void print_holders_table(const std::string& name, const std::vector<Holder>& hol
     }
     return;
   }
-  std::vector<Row> rows{{"PID", "COMMAND", "UID", "VIEWS", "BYTES", "STATE", "MADE", "CONNECTED", "NAME"}};
+  Table table({"PID", "COMMAND", "UID", "VIEWS", "BYTES", "STATE", "MADE", "CONNECTED", "NAME"});
   for (const Holder& holder : holders) {
-    rows.push_back({holder.pid == 0 ? "?" : std::to_string(holder.pid), holder.command,
-                    std::to_string(holder.uid), std::to_string(holder.views), human_bytes(holder.size_bytes),
-                    word_of(holder.state), time_since(holder.created_unix_ns),
-                    time_since(holder.connected_unix_ns), holder.name.empty() ? "-" : holder.name});
+    table.add({holder.pid == 0 ? "?" : std::to_string(holder.pid), holder.command, std::to_string(holder.uid),
+               std::to_string(holder.views), human_bytes(holder.size_bytes), word_of(holder.state),
+               time_since(holder.created_unix_ns), time_since(holder.connected_unix_ns),
+               holder.name.empty() ? "-" : holder.name});
   }
-  std::array<std::size_t, kColumns> widths{};
-  for (const Row& row : rows) {
-    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const Row& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i + 1 < kColumns; ++i) {
-      line += row[i] + std::string(widths[i] + 2 - row[i].size(), ' ');
-    }
-    std::puts((line + row.back()).c_str());
-  }
+  std::fputs(table.text().c_str(), stdout);
 }
 
 void print_holders_json(const std::vector<Holder>& holders) {

@@ -1,7 +1,7 @@
 // tensorctl: start, stop and look at a daemon.
 //
 // Exit codes: 0 done; 1 it failed, the reason is on standard error; 2 wrong usage;
-// 3 (status, stop, holders) no daemon runs there.
+// 3 (status, stop, holders, users) no daemon runs there.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -18,6 +18,7 @@
 #include "holders.hpp"
 #include "human.hpp"
 #include "json.hpp"
+#include "users.hpp"
 
 namespace {
 
@@ -137,6 +138,17 @@ int holders(const std::string& asked_for, const std::optional<std::string>& name
   return EXIT_SUCCESS;
 }
 
+int users(const std::string& asked_for, bool json) {
+  const std::string socket = chosen_socket(asked_for);
+  const auto store = connect_to_running(socket);
+  if (!store) {
+    std::fprintf(stderr, "no tensord runs at %s\n", socket.c_str());
+    return kNotRunning;
+  }
+  (json ? tensord::tools::print_users_json : tensord::tools::print_users_table)(store->users());
+  return EXIT_SUCCESS;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -158,6 +170,9 @@ int main(int argc, char** argv) {
   std::optional<std::string> name;
   holders_command->add_option("name", name, "Without: who holds memory that no name leads to");
   holders_command->add_flag("--json", json, "Machine-readable");
+  CLI::App* const users_command =
+      app.add_subcommand("users", "Say what each user has and may have: you, or all if you are root");
+  users_command->add_flag("--json", json, "Machine-readable");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -168,6 +183,7 @@ int main(int argc, char** argv) {
     if (start_command->parsed()) return start(socket);
     if (stop_command->parsed()) return stop(socket);
     if (status_command->parsed()) return status(socket, json);
+    if (users_command->parsed()) return users(socket, json);
     if (holders_command->parsed()) return holders(socket, name, json);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "tensorctl: %s\n", error.what());

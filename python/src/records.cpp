@@ -31,6 +31,15 @@ py::object to_record(const Holder& holder) {
       arg("created_unix_ns") = holder.created_unix_ns, arg("connected_unix_ns") = holder.connected_unix_ns);
 }
 
+py::object to_record(const UserStats& user) {
+  using py::arg;
+  return record("UserStats")(arg("uid") = user.uid, arg("used_bytes") = user.used_bytes,
+                             arg("max_bytes") = user.max_bytes, arg("dying_bytes") = user.dying_bytes,
+                             arg("max_dying_bytes") = user.max_dying_bytes, arg("tensors") = user.tensors,
+                             arg("max_tensors") = user.max_tensors, arg("connections") = user.connections,
+                             arg("max_connections") = user.max_connections);
+}
+
 py::object to_record(const TensorInfo& info) {
   using py::arg;
   return record("TensorInfo")(arg("name") = info.name, arg("dtype") = dtype_str(info.dtype),

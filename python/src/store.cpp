@@ -153,6 +153,17 @@ py::list holders(const Store& store, std::optional<std::string_view> name) {
   return records;
 }
 
+py::list users(const Store& store) {
+  std::vector<UserStats> found;
+  {
+    const NoGil no_gil;
+    found = store.users();
+  }
+  py::list records;
+  for (const UserStats& user : found) records.append(to_record(user));
+  return records;
+}
+
 py::object stats(const Store& store) {
   StoreStats stats;
   {
@@ -225,6 +236,10 @@ name  None: who holds memory that no name leads to: the dying, what is being bui
       namespaces that this user may read.
 Raises NotFoundError (there is neither), PermissionDeniedError (root and the daemon's user may always ask).)")
       .def("stats", &stats, "StoreStats: the store's figures, and what this Store object copied.")
+      .def("users", &users,
+           R"(What each user has of the store, and may have, ordered by uid: UserStats.
+
+All who have anything, for root and the daemon's user; for others only themselves.)")
       .def("shutdown", &Store::shutdown, WithoutGil(),
            "Ends the daemon, and returns when it has hung up: all tensors go. Its own user and root may.")
       .def("close", &Store::close, WithoutGil(), "Lets go of the connection now. Views stay valid.")

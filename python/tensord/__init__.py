@@ -35,7 +35,7 @@ from tensord.errors import (
     VersionMismatchError,
     WouldCopyError,
 )
-from tensord.records import Holder, Location, Snapshot, StoreStats, TensorInfo
+from tensord.records import Holder, Location, Snapshot, StoreStats, TensorInfo, UserStats
 
 __all__ = [
     "AlreadyExistsError",
@@ -59,6 +59,7 @@ __all__ = [
     "TimeoutError",
     "TornWriteError",
     "UnsupportedTypeError",
+    "UserStats",
     "VersionMismatchError",
     "View",
     "WouldCopyError",

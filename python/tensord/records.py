@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Holder", "Location", "Snapshot", "StoreStats", "TensorInfo"]
+__all__ = ["Holder", "Location", "Snapshot", "StoreStats", "TensorInfo", "UserStats"]
 
 
 class Holder(NamedTuple):
@@ -73,3 +73,17 @@ class StoreStats(NamedTuple):
     bytes_copied_in: int  #: by this Store object, in this process: put
     bytes_copied_out: int  #: the same: clone
     requests: int  #: the same: round trips to the daemon
+
+
+class UserStats(NamedTuple):
+    """What one user has of the store, and may have: his quota, or the store's limit where that is less."""
+
+    uid: int
+    used_bytes: int  #: of his tensors that live, with alignment, and granted ahead of his next puts
+    max_bytes: int
+    dying_bytes: int  #: of deleted tensors that he views, whosever they were
+    max_dying_bytes: int
+    tensors: int  #: those, and deleted ones that he views
+    max_tensors: int
+    connections: int
+    max_connections: int

@@ -205,6 +205,67 @@ TEST_CASE("who deletes is not charged for what another pins; who pins is, and le
   CHECK(eventually([&] { return root.stats().dying_bytes == 0; }));
 }
 
+TEST_CASE("each user is told what he has and may have, and root and the daemon's user what all have",
+          "[client][users][quotas]") {
+  SKIP_UNLESS_ROOT();
+  const DaemonProcess daemon({"--namespace-mode", "0644", "--max-bytes", "256MiB", "--max-bytes-per-user",
+                              "4MiB", "--max-tensors-per-user", "30"},
+                             kServer.uid);
+  REQUIRE(as_user(kAlice, [&] {
+            put_megabyte(daemon.connect(), "alice/x");
+            put_megabyte(daemon.connect(), "alice/y");
+          }).text == "");
+  const Store root = daemon.connect();
+  const View view = root.attach("alice/x");
+  root.remove("alice/x");
+  CHECK(eventually([&] { return root.users().size() == 2; }));  // alice has hung up
+
+  const std::vector<UserStats> all = root.users();
+  REQUIRE(all.size() == 2);
+  CHECK(all[0].uid == 0);
+  CHECK(all[0].used_bytes == 0);
+  CHECK(all[0].dying_bytes == kMiB);
+  CHECK(all[0].tensors == 1);
+  CHECK(all[0].connections == 1);
+  CHECK(all[0].max_bytes == 4 * kMiB);
+  CHECK(all[0].max_dying_bytes == 4 * kMiB);
+  CHECK(all[0].max_tensors == 30);
+  CHECK(all[0].max_connections == root.stats().max_connections);
+  CHECK(all[1].uid == kAlice.uid);
+  CHECK(all[1].used_bytes == kMiB);
+  CHECK(all[1].dying_bytes == 0);
+  CHECK(all[1].tensors == 1);
+  CHECK(as_user(kAlice, [&] {
+          const auto users = daemon.connect().users();
+          require(users.size() == 1 && users[0].uid == kAlice.uid && users[0].used_bytes == kMiB,
+                  "of others");
+          require(users[0].connections == 1, "she is connected");
+        }).text == "");
+  CHECK(as_user(kServer, [&] {
+          require(daemon.connect().users().size() == 3, "the daemon's user sees less");
+        }).text == "");
+}
+
+TEST_CASE("users come in pages, and all of them once", "[client][users][quotas]") {
+  SKIP_UNLESS_ROOT();
+  constexpr uid_t kFirst = 61'000;
+  constexpr std::size_t kUsers = 60;
+  const DaemonProcess daemon({}, kServer.uid);
+  for (std::size_t i = 0; i < kUsers; ++i) {
+    const auto uid = static_cast<uid_t>(kFirst + i);
+    REQUIRE(as_user({uid, uid}, [&] {
+              daemon.connect().put<float>("n" + std::to_string(uid) + "/x", std::vector<float>{1});
+            }).text == "");
+  }
+  const Store root = daemon.connect();
+  const std::vector<UserStats> all = root.users();
+  REQUIRE(all.size() == kUsers + 1);
+  for (std::size_t i = 0; i < kUsers; ++i) {
+    CHECK(all[i + 1].uid == kFirst + i);
+    CHECK(all[i + 1].tensors == 1);
+  }
+}
+
 TEST_CASE("without a limit for dying bytes, the one for bytes holds for both", "[client][users][quotas]") {
   SKIP_UNLESS_ROOT();
   const DaemonProcess daemon({"--max-bytes-per-user", "2MiB"}, kServer.uid);

@@ -202,7 +202,13 @@ Bytes take_message(Input& input, const std::vector<Draft>& drafts) {
       break;
     }
     case 14: {
-      const std::size_t which = input.below(4);
+      const std::size_t which = input.below(5);
+      if (which == 4) {
+        Users users;
+        users.from_uid = static_cast<std::uint32_t>(input.number());
+        message = as_bytes(users, id);
+        break;
+      }
       if (which == 0) message = as_bytes(AskAbout{}, id);
       if (which == 1) message = as_bytes(Stats{}, id);
       if (which < 2) break;

@@ -408,6 +408,23 @@ TEST_CASE("a daemon that answers more than it was asked is not listened to for e
     page.entries[0].pid = 0xffff'ffff;
     CHECK(store.holders().at(0).command == "?");
   }
+  SECTION("with pages of users that do not go on, or say more than they hold") {
+    UsersReply page;
+    daemon.answer = [&](std::span<const std::byte> request) {
+      if (request.size() != sizeof(Users)) return daemon.honest(request);
+      RequestHeader header;
+      std::memcpy(&header, request.data(), sizeof header);
+      if (header.type != MessageType::kUsers) return daemon.honest(request);
+      page.header = {header.type, header.id, Errc::kOk, 0};
+      return reply_of(page);
+    };
+    page.more = 1;
+    const Store store = daemon.connect();
+    CHECK_THROWS_WITH(store.users(), contains_text("do not go on"));
+    page.more = 0;
+    page.count = UsersReply::kMaxEntries + 1;
+    CHECK_THROWS_AS(store.users(), InternalError);
+  }
   SECTION("with a page of names that reaches past its end") {
     daemon.answer = [&](std::span<const std::byte> request) {
       auto reply = daemon.honest(request);

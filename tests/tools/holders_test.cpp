@@ -12,28 +12,14 @@
 
 #include "catch.hpp"
 #include "daemon_process.hpp"
+#include "tensorctl.hpp"
 
 using namespace tensord;
 using tensord::test::DaemonProcess;
+using tensord::test::Said;
+using tensord::test::tensorctl;
 
 namespace {
-
-struct Said {
-  int code = -1;
-  std::string text;  // both outputs
-};
-
-Said tensorctl(const std::string& socket, const std::string& arguments) {
-  const std::string command = std::string(TENSORCTL) + " --socket '" + socket + "' " + arguments + " 2>&1";
-  Said said;
-  FILE* const pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  char chunk[512];
-  for (std::size_t size; (size = std::fread(chunk, 1, sizeof chunk, pipe)) > 0;)
-    said.text.append(chunk, size);
-  said.code = WEXITSTATUS(::pclose(pipe));
-  return said;
-}
 
 const std::vector<float> kValues{1, 2, 3};
 

@@ -124,6 +124,20 @@ struct StoreStats {
   std::string version;
 };
 
+// What one user has of the store, and may have: his quota, or the store's limit where that is less.
+struct UserStats {
+  std::uint32_t uid = 0;
+  std::uint64_t used_bytes =
+      0;  // of his tensors that live, with alignment, and granted ahead of his next puts
+  std::uint64_t max_bytes = 0;
+  std::uint64_t dying_bytes = 0;  // of deleted tensors that he views, whosever they were
+  std::uint64_t max_dying_bytes = 0;
+  std::uint64_t tensors = 0;  // those, and deleted ones that he views
+  std::uint64_t max_tensors = 0;
+  std::uint64_t connections = 0;
+  std::uint64_t max_connections = 0;
+};
+
 // What this Store did, in this process, since it was made.
 struct ClientStats {
   std::uint64_t bytes_copied_in = 0;   // by put
@@ -236,6 +250,9 @@ class Store {
   [[nodiscard]] std::vector<Holder> holders() const;
 
   [[nodiscard]] StoreStats stats() const;
+  // What each user has, ordered by uid: all who have anything, for root and the daemon's user; for others
+  // only themselves.
+  [[nodiscard]] std::vector<UserStats> users() const;
   [[nodiscard]] ClientStats client_stats() const;
   [[nodiscard]] const std::string& socket() const;
   // Ends the daemon, and returns when it has hung up: the store and all its tensors go. Allowed to the

@@ -35,7 +35,7 @@
 
 namespace tensord::protocol {
 
-inline constexpr std::uint32_t kProtocolVersion = 7;
+inline constexpr std::uint32_t kProtocolVersion = 8;
 inline constexpr std::size_t kMaxMessageBytes = 4096;
 // Requests whose replies a client has not taken yet. The daemon waits for nobody: it hangs up when a reply
 // does not fit into the client's socket. So many ErrorReplies always fit, with the kernel's overhead of
@@ -60,6 +60,7 @@ enum class MessageType : std::uint32_t {
   kAwait = 14,         // "I am about to sleep until this live tensor changes"; a hint, no reply
   kPublishSpare = 15,  // name a spare, and make it visible
   kHolders = 16,       // who holds the memory of a tensor, a page at a time
+  kUsers = 17,         // what each user has, a page at a time
 };
 
 struct RequestHeader {
@@ -354,6 +355,37 @@ struct HoldersReply {
   std::array<Entry, kMaxEntries> entries{};
 };
 
+// What each user has of the store: all who have anything, for root and the daemon's user; of himself, for
+// others.
+struct Users {
+  static constexpr auto kType = MessageType::kUsers;
+  RequestHeader header;
+  std::uint32_t from_uid = 0;  // where the page begins: 0, or what the page before said
+  std::uint32_t reserved = 0;
+};
+// Ordered by uid. The limits are everybody's: his quota, or the store's where that is less.
+struct UsersReply {
+  static constexpr std::size_t kMaxEntries = 24;
+  struct Entry {
+    std::uint32_t uid = 0;
+    std::uint32_t reserved = 0;
+    std::uint64_t used_bytes = 0;
+    std::uint64_t dying_bytes = 0;
+    std::uint64_t tensors = 0;
+    std::uint64_t connections = 0;
+  };
+  ReplyHeader header;
+  std::uint32_t count = 0;
+  std::uint32_t more = 0;  // 1 if another page follows
+  std::uint32_t next_uid = 0;
+  std::uint32_t reserved = 0;
+  std::uint64_t max_bytes = 0;
+  std::uint64_t max_dying_bytes = 0;
+  std::uint64_t max_tensors = 0;
+  std::uint64_t max_connections = 0;
+  std::array<Entry, kMaxEntries> entries{};
+};
+
 struct Shutdown {
   static constexpr auto kType = MessageType::kShutdown;
   RequestHeader header;
@@ -396,6 +428,7 @@ static_assert(Message<Abort> && Message<AbortReply> && Message<Delete> && Messag
 static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<GrantReply>);
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
 static_assert(Message<AskAbout> && Message<AskAboutReply> && Message<Holders> && Message<HoldersReply>);
+static_assert(Message<Users> && Message<UsersReply> && sizeof(UsersReply) <= 1024, "it fits into a ring");
 static_assert(Message<PublishMany> && Message<PublishManyReply> && Message<PublishSpare>);
 static_assert(Message<Await> && Message<AwaitReply>);
 static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge> && Message<NudgeReply>);
