@@ -63,7 +63,9 @@ std::string describe_silence(const LiveTensor& tensor) {
 bool is_torn(const LiveTensor& tensor, LiveWord word) {
   if (word.whole()) return false;
   if (word.writer == shm::kTornWriter) return true;
-  if (tensor.connection.ask_about(word.writer).connected) return false;
+  const bool writer_lives = tensor.connection.ask_about(word.writer).connected;
+  os::crash_point("version.asked");
+  if (writer_lives) return false;
   // The writer may have finished, and hung up, between our look and the question.
   return tensor.header.load() == word;
 }
@@ -85,14 +87,18 @@ void ask_for_wakes(const LiveTensor& tensor) {
 void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
   const auto changed = [&] { return tensor.header.load() != seen; };
   if (spin(changed)) return;
+  os::crash_point("version.looked");
   ask_for_wakes(tensor);
+  os::crash_point("version.said");
   // Looks at the word before it looks whether that is awaited: [calm].
   static_cast<void>(spin([&] { return changed() || tensor.header.is_awaited(); }, kHearing));
   if (changed()) return;
   const std::chrono::nanoseconds limit = !tensor.header.is_awaited() ? kUnheardInterval
                                          : seen.whole()              ? kQuietInterval
                                                                      : kWriterCheckInterval;
+  os::crash_point("version.sleeping");
   const os::FutexWait outcome = os::futex_wait(tensor.header.futex(), seen.sequence, deadline.left(limit));
+  os::crash_point("version.woken");
   if (outcome != os::FutexWait::kLookAgain) check_interrupt();
   if (outcome == os::FutexWait::kTimedOut && is_torn(tensor, seen)) throw_torn(tensor);
 }

@@ -16,6 +16,7 @@
 #include "client/live.hpp"
 #include "client/spin.hpp"
 #include "client/store_state.hpp"
+#include "os/crash_point.hpp"
 #include "os/futex.hpp"
 
 namespace tensord {
@@ -34,6 +35,7 @@ View Store::wait(std::string_view name, std::chrono::nanoseconds timeout, Mode m
     auto connection = state_->connection();
     const std::atomic<std::uint32_t>& word = connection->name_event(name);
     const std::uint32_t seen = word.load(std::memory_order_acquire);
+    os::crash_point("wait.looked");
 
     auto handed_over = connection;
     if (View view = Connection::attach_mapped(handed_over, name, mode)) return view;
@@ -41,13 +43,16 @@ View Store::wait(std::string_view name, std::chrono::nanoseconds timeout, Mode m
     if (!last_look && client::spin([&] { return word.load(std::memory_order_acquire) != seen; })) continue;
     Result<View> result = Connection::attach_asking(
         connection, name, mode, last_look ? protocol::IfNone::kGiveUp : protocol::IfNone::kWait);
+    os::crash_point("wait.asked");
     if (result) return std::move(result.value());
     const Failure& failure = result.failure();
     if (failure.code != Errc::kNotFound) throw_error(failure.code, failure.text);
     if (last_look) throw TimeoutError("waited in vain: " + failure.text);
 
     while (word.load(std::memory_order_acquire) == seen && !deadline.passed() && !connection->hung_up()) {
+      os::crash_point("wait.sleeping");
       const auto outcome = os::futex_wait(&word, seen, deadline.left(kLookAroundInterval));
+      os::crash_point("wait.woken");
       // Also when nothing interrupted: the signal may have come just before the sleep.
       if (outcome != os::FutexWait::kLookAgain) client::check_interrupt();
       // Throws if the Store was closed; it has another one after a fork.
