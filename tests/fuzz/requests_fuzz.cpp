@@ -467,16 +467,21 @@ class World {
     require(figures.connections <= options().max_connections, "the limit of connections holds");
     std::size_t count[4] = {};
     std::size_t indexed = 0;
+    std::size_t spares = 0;
     for (SlotIndex index = 0; index < options().max_tensors; ++index) {
       const shm::Slot& slot = catalog_.slot(index);
       const auto state = slot.load_word().state();
       ++count[static_cast<std::size_t>(state)];
       if (state == shm::SlotState::kPublished) indexed += is_found(index) ? 1 : 0;
       if (state == shm::SlotState::kFree) continue;
-      require(slot.ndim <= kMaxDims && is_supported(slot.dtype), "the catalog shows tensors as they may be");
+      // A spare gets its name and its type when it is published; one that was taken back never had any.
+      const bool is_spare = slot.name_size == 0 && state != shm::SlotState::kPublished;
+      if (is_spare && state == shm::SlotState::kBuilding) ++spares;
+      require(slot.ndim <= kMaxDims && (is_spare || is_supported(slot.dtype)),
+              "the catalog shows tensors as they may be");
       require(slot.offset + slot.size_bytes <= figures.limit_bytes, "and where they can be");
     }
-    require(count[1] == figures.building_tensors && count[2] == figures.tensors &&
+    require(count[1] - spares == figures.building_tensors && count[2] == figures.tensors &&
                 count[3] == figures.dying_tensors,
             "the catalog shows as many tensors as the figures count");
     require(indexed == count[2], "the index knows every published tensor");
