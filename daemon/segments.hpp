@@ -3,9 +3,8 @@
 // slices, and in turns: a small segment does not wait for a large one of somebody else.
 //
 // Reserve::kAhead     a segment has memory behind every byte before anybody hears of it.
-// Reserve::kOnDemand  a segment is address space; its memory comes with the tensors (backing.hpp) and goes
-// with
-//                     them, but for what is kept warm. docs/decisions/reserving-on-demand.md
+// Reserve::kOnDemand  a segment is address space; its memory comes with the tensors (backing.hpp) and
+//                     goes with them, but for what is kept warm. docs/decisions/reserving-on-demand.md
 //
 // Threads  one, that of the io_context; the helper thread touches nothing but the memfds that it makes
 //          and ends.

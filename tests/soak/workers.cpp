@@ -28,8 +28,10 @@ struct CrashPoint {
   unsigned max_count;
 };
 constexpr CrashPoint kCommonPoints[] = {
-    {"connect.done", 1},   {"attach.granted", 4}, {"attach.pinned", 200}, {"detach.unpinned", 200},
-    {"request.sent", 100}, {"writing.begun", 20}, {"writing.ending", 20}, {"connect.done", 2},
+    {"connect.done", 1},    {"attach.granted", 4},   {"attach.pinned", 200}, {"detach.unpinned", 200},
+    {"request.sent", 100},  {"writing.begun", 20},   {"writing.ending", 20}, {"connect.done", 2},
+    {"wait.looked", 10},    {"wait.asked", 5},       {"wait.sleeping", 5},   {"wait.woken", 3},
+    {"version.looked", 10}, {"version.sleeping", 5}, {"version.woken", 3},
 };
 constexpr CrashPoint kProducerPoints[] = {
     {"build.created", 60},  {"put.filling", 60},          {"publish.pinned", 60}, {"publish.done", 60},
