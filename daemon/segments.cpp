@@ -278,6 +278,13 @@ asio::awaitable<Segments::Reserved> Segments::reserve(const os::Memfd& memfd, Ra
   co_return reserved;
 }
 
+bool Segments::warn_of_small_pages(std::uint64_t size_bytes, std::uint64_t huge_bytes) const {
+  if (policy_.huge_pages != HugePages::kAlways || size_bytes - huge_bytes < os::kHugePageBytes) return false;
+  log::warning("of a segment of " + human_bytes(size_bytes) + " only " + human_bytes(huge_bytes) +
+               " lie on huge pages: the machine has no more (--huge-pages always)");
+  return true;
+}
+
 asio::awaitable<Result<os::Memfd>> Segments::make_memfd(std::uint64_t size_bytes, HugePageWish wish) {
   const bool ahead = policy_.reserve == Reserve::kAhead;
   Promise promise(promised_bytes_, ahead ? size_bytes : 0);
@@ -286,12 +293,7 @@ asio::awaitable<Result<os::Memfd>> Segments::make_memfd(std::uint64_t size_bytes
     if (ahead) {
       const Reserved reserved = co_await reserve(memfd, {0, size_bytes}, wish, &promise);
       if (!reserved.why_not_all.empty()) co_return Failure{Errc::kOutOfSpace, reserved.why_not_all};
-      if (policy_.huge_pages == HugePages::kAlways &&
-          size_bytes - reserved.huge_bytes >= os::kHugePageBytes) {
-        log::warning("of a segment of " + human_bytes(size_bytes) + " only " +
-                     human_bytes(reserved.huge_bytes) +
-                     " lie on huge pages: the machine has no more (--huge-pages always)");
-      }
+      warn_of_small_pages(size_bytes, reserved.huge_bytes);
     }
     memfd.seal_size();
     co_return memfd;
@@ -341,6 +343,10 @@ asio::awaitable<Result<Done>> Segments::put_memory_behind(Extent extent) {
           [this, &memfd = *held.memfd, range, wish = wish_for({{}, range.size_bytes, true})]() mutable
           -> asio::awaitable<Reserved> { co_return co_await reserve(memfd, range, wish, nullptr); },
           asio::use_awaitable);
+      // Once: pieces come all the time.
+      if (!said_small_pages_ && reserved.why_not_all.empty()) {
+        said_small_pages_ = warn_of_small_pages(range.size_bytes, reserved.huge_bytes);
+      }
       if (reserved.bytes > 0) {
         change(*held.backing, [&] { held.backing->has_memory({range.offset, reserved.bytes}); });
       }

@@ -94,6 +94,9 @@ class Segments {
   // All that is kept warm; whether there was any.
   bool reclaim_idle_pieces();
 
+  // --huge-pages always: says that a range got fewer than it has room for, if so.
+  bool warn_of_small_pages(std::uint64_t size_bytes, std::uint64_t huge_bytes) const;
+
   // These run on the helper.
   boost::asio::awaitable<Result<os::Memfd>> make_memfd(std::uint64_t size_bytes, HugePageWish wish);
   // Puts memory behind a range, in slices and in turns, and says how much it got.
@@ -118,6 +121,7 @@ class Segments {
   std::vector<std::uint32_t> free_indexes_;
   std::uint32_t untouched_indexes_ = 0;
   std::uint64_t last_serial_ = 0;
+  bool said_small_pages_ = false;                  // on demand, of the first piece that lies on them
   std::uint64_t idle_bytes_ = 0;                   // on demand: of pieces with memory that nobody needs
   std::atomic<std::uint64_t> ending_bytes_ = 0;    // memory that the helper has yet to give back
   std::atomic<std::uint64_t> promised_bytes_ = 0;  // and to put behind segments under way

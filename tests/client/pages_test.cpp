@@ -72,8 +72,9 @@ TEST_CASE("with --huge-pages never all pages are small, and the log says so", "[
 
 TEST_CASE("a daemon that gets no huge pages says so once, and serves from small ones", "[client]") {
   const bool always = GENERATE(false, true);
+  const std::string reserve = GENERATE("ahead", "on-demand");
   const WithoutHugePages without;
-  const DaemonProcess daemon({"--huge-pages", always ? "always" : "auto"});
+  const DaemonProcess daemon({"--huge-pages", always ? "always" : "auto", "--reserve", reserve});
   const Store store = daemon.connect();
   CHECK(daemon.log().find("huge pages: not granted") != std::string::npos);
   CHECK((daemon.log().find("warning") != std::string::npos) == always);
