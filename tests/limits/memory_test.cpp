@@ -145,6 +145,7 @@ TEST_CASE("what is deleted is back with the kernel, by its own figures", "[limit
   const std::string reserve = GENERATE("ahead", "on-demand");
   INFO(reserve);
   constexpr std::uint64_t kBlock = 64 * kMiB, kBlocks = 8;
+  const std::optional<MemoryCgroup> group = MemoryCgroup::make(4096 * kMiB);  // goes after the daemon
   const DaemonProcess daemon({"--max-bytes", "4GiB", "--reserve", reserve, "--keep-warm", "0"});
   const Store store = daemon.connect();
   const auto put_all = [&] {
@@ -165,7 +166,6 @@ TEST_CASE("what is deleted is back with the kernel, by its own figures", "[limit
   CHECK(eventually([&] { return store.stats().reserved_bytes == 0; }));
 
   // Exactly, where nobody else is counted.
-  std::optional<MemoryCgroup> group = MemoryCgroup::make(4096 * kMiB);
   if (!group) return;
   REQUIRE(group->enter(daemon.pid()));
   put_all();
