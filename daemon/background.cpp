@@ -34,7 +34,7 @@ Background Background::enter() {
   return background;
 }
 
-void Background::report_ready(const std::string& log_path) {
+void Background::log_to(const std::string& log_path) {
   const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   const int log = ::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
   ::dup2(nothing, STDIN_FILENO);
@@ -42,6 +42,10 @@ void Background::report_ready(const std::string& log_path) {
   ::dup2(log >= 0 ? log : nothing, STDERR_FILENO);
   ::close(nothing);
   if (log >= 0) ::close(log);
+}
+
+void Background::report_ready(const std::string& log_path) {
+  log_to(log_path);
   const char byte = 1;
   while (::write(ready_fd_, &byte, 1) < 0 && errno == EINTR) {
   }

@@ -16,6 +16,9 @@ class Background {
   // From here on the log goes to `log_path` (appended to), and the parent exits.
   void report_ready(const std::string& log_path);
 
+  // Standard error goes to this file from here on (appended to), and the other two to nowhere.
+  static void log_to(const std::string& log_path);
+
  private:
   int ready_fd_ = -1;
 };

@@ -108,7 +108,8 @@ std::optional<Outcome> Dispatcher::handle_now(ClientId client, std::span<const s
       return reply_to.operator()<protocol::Users>(
           [&](const auto& request) { return Result(service_.users(client, request)); });
     case MessageType::kShutdown:
-      return reply_to.operator()<protocol::Shutdown>([&](const auto&) { return service_.shutdown(client); });
+      return reply_to.operator()<protocol::Shutdown>(
+          [&](const auto& request) { return service_.shutdown(client, request); });
     case MessageType::kNudge: {
       const auto request = parse<protocol::Nudge>(message);
       if (!request) return wrong_size(header, message);

@@ -74,6 +74,14 @@ void ExtentMap::take(std::uint64_t offset, std::uint64_t size_bytes) {
   if (after > 0) insert(offset + size_bytes, after);
 }
 
+bool ExtentMap::is_free(std::uint64_t offset, std::uint64_t size_bytes) const {
+  auto extent = by_offset_.upper_bound(offset);
+  if (size_bytes == 0 || extent == by_offset_.begin()) return false;
+  --extent;
+  const std::uint64_t before = offset - extent->first;
+  return before <= extent->second && size_bytes <= extent->second - before;
+}
+
 std::optional<std::uint64_t> ExtentMap::allocate(std::uint64_t size_bytes, std::uint64_t alignment,
                                                  std::uint64_t prefix_bytes) {
   const auto fit = find(size_bytes, alignment, prefix_bytes);

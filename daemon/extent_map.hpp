@@ -36,6 +36,9 @@ class ExtentMap {
   // Takes a range that find() has just offered. REQUIRES: the range is free.
   void take(std::uint64_t offset, std::uint64_t size_bytes);
 
+  // Whether nothing of this range is taken; any values are allowed.
+  [[nodiscard]] bool is_free(std::uint64_t offset, std::uint64_t size_bytes) const;
+
   // find() and take().
   std::optional<std::uint64_t> allocate(std::uint64_t size_bytes, std::uint64_t alignment,
                                         std::uint64_t prefix_bytes = 0);

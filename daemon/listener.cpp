@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -20,8 +21,6 @@
 namespace tensord::daemon {
 namespace {
 
-constexpr int kFirstPassedFd = 3;  // SD_LISTEN_FDS_START
-
 // Between taking the lock and listening, a daemon makes a directory and a socket.
 constexpr std::chrono::seconds kOtherDaemonTimeout{10};
 constexpr std::chrono::milliseconds kRetryPause{5};
@@ -32,6 +31,12 @@ bool is_served(const std::string& path) {
   } catch (const std::system_error&) {
     return false;
   }
+}
+
+bool listens(int fd) {
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  return ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening != 0;
 }
 
 std::string reason() { return std::generic_category().message(errno); }
@@ -56,30 +61,30 @@ void check_directory(const std::filesystem::path& directory) {
 
 }  // namespace
 
-std::optional<Listener> Listener::from_service_manager() {
-  const char* pid = std::getenv("LISTEN_PID");
-  const char* count = std::getenv("LISTEN_FDS");
-  if (pid == nullptr || count == nullptr || std::atol(pid) != ::getpid() || std::atoi(count) < 1)
-    return std::nullopt;
-  Listener listener;
-  listener.socket_.reset(kFirstPassedFd);
+Listener Listener::from_passed(std::vector<PassedFd>& passed) {
+  const auto found = std::ranges::find_if(passed, [](const PassedFd& one) { return listens(one.fd.get()); });
   int type = 0;
-  int listening = 0;
   socklen_t size = sizeof type;
-  if (std::atoi(count) != 1 || ::getsockopt(kFirstPassedFd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
+  if (found == passed.end() || ::getsockopt(found->fd.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0 ||
       type != SOCK_SEQPACKET ||
-      ::getsockopt(kFirstPassedFd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) != 0 || listening == 0) {
+      std::ranges::count_if(passed, [](const PassedFd& one) { return listens(one.fd.get()); }) != 1) {
     throw std::runtime_error(
         "systemd passed something else than one listening socket: tensord.socket needs "
         "ListenSequentialPacket=");
   }
-  ::fcntl(kFirstPassedFd, F_SETFD, FD_CLOEXEC);
-  ::fcntl(kFirstPassedFd, F_SETFL, ::fcntl(kFirstPassedFd, F_GETFL) | O_NONBLOCK);
+  Listener listener;
+  listener.socket_ = std::move(found->fd);
+  passed.erase(found);
+  if (const auto lock = std::ranges::find(passed, kLockName, &PassedFd::name); lock != passed.end()) {
+    listener.lock_ = std::move(lock->fd);
+    passed.erase(lock);
+  }
+  const int fd = listener.fd();
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
   sockaddr_un address{};
   socklen_t address_size = sizeof address;
-  ::getsockname(kFirstPassedFd, reinterpret_cast<sockaddr*>(&address), &address_size);
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &address_size);
   listener.path_ = address.sun_path;
-  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
   return listener;
 }
 

@@ -10,6 +10,7 @@
 #include <tensord/store.hpp>
 #include <tensord/version.hpp>
 
+#include "book.hpp"
 #include "human.hpp"
 #include "shm/catalog.hpp"
 #include "system_memory.hpp"
@@ -73,7 +74,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
       ->capture_default_str();
   app.add_option("--max-connections", options.max_connections, "Connections at once, at most")
       ->envname("TENSORD_MAX_CONNECTIONS")
-      ->check(CLI::Range(1u, 100'000u))
+      ->check(CLI::Range(1u, kMaxClients))
       ->capture_default_str();
   std::optional<std::string> user_bytes, user_dying_bytes;
   app.add_option("--max-bytes-per-user", user_bytes,
@@ -112,6 +113,10 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
       ->envname("TENSORD_RESERVE")
       ->transform(CLI::CheckedTransformer(reserve, CLI::ignore_case))
       ->default_str("ahead");
+  app.add_flag(
+      "--keep", options.keep,
+      "Start the daemon again whenever it dies, and lose nothing by it; ignored under systemd, which "
+      "does that itself");
   app.add_flag("--background", options.background, "Return once the daemon serves, and let it run on");
   std::map<std::string, log::Level> levels{{"debug", log::Level::kDebug},
                                            {"info", log::Level::kInfo},

@@ -28,6 +28,7 @@ struct Options {
   mode_t namespace_mode = 0600;
   HugePages huge_pages = HugePages::kAuto;
   Reserve reserve = Reserve::kAhead;
+  bool keep = false;
   bool background = false;
   log::Level log_level = log::Level::kInfo;
 };

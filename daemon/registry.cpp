@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "near_names.hpp"
+#include "os/crash_point.hpp"
 #include "os/futex.hpp"
 #include "shm/live_header.hpp"
 #include "shm/name_hash.hpp"
@@ -16,6 +17,7 @@
 namespace tensord::daemon {
 namespace {
 
+using os::crash_point;
 using protocol::quoted;
 
 // Of an error's 1,004 bytes, beside the name that was not found.
@@ -41,25 +43,39 @@ Failure no_such_draft() { return {Errc::kNotFound, "this connection is building 
 
 }  // namespace
 
-Registry::Registry(shm::CatalogWriter catalog, mode_t namespace_mode, GiveBack give_back,
+Registry::Registry(shm::CatalogWriter catalog, Book& book, mode_t namespace_mode, GiveBack give_back,
                    const Quotas::Figures& limits_per_user)
     : catalog_(catalog),
-      namespaces_(namespace_mode),
+      book_(book),
+      namespaces_(book_, namespace_mode),
       quotas_(limits_per_user),
       give_back_(std::move(give_back)),
       tensors_(catalog.slot_count()),
-      generations_(catalog.slot_count()) {}
+      generations_(catalog.slot_count()),
+      slots_(catalog.slot_count()),
+      client_places_(kMaxClients) {
+  assert(catalog.slot_count() == book_.slot_count());
+}
 
 // ---- clients ----------------------------------------------------------------------------------
 
 ClientId Registry::add_client(const Credentials& who, shm::LedgerScanner ledger) {
   // After four billion connections numbers come again; not while somebody has them, and never the
   // two that mean nobody.
+  ClientId& last = book_.header().last_client;
   do {
-    ++last_client_;
-  } while (last_client_ == 0 || last_client_ == shm::kTornWriter || clients_.contains(last_client_));
-  const ClientId id = last_client_;
-  clients_.emplace(id, Client{.who = who, .ledger = ledger, .connected_unix_ns = unix_now_ns()});
+    ++last;
+  } while (last == 0 || last == shm::kTornWriter || clients_.contains(last));
+  const ClientId id = last;
+  const std::optional<std::uint32_t> place = client_places_.take();
+  assert(place && "--max-connections is at most kMaxClients");
+  ClientEntry& entry = book_.clients()[*place];
+  entry.connected_unix_ns = unix_now_ns();
+  std::ranges::fill(entry.granted, 0);
+  entry.id.store(id, std::memory_order_release);
+  clients_.emplace(
+      id,
+      Client{.who = who, .ledger = ledger, .connected_unix_ns = entry.connected_unix_ns, .place = *place});
   quotas_.connected(who.uid);
   return id;
 }
@@ -83,6 +99,9 @@ void Registry::remove_client(ClientId id) {
   for (const SlotIndex slot : client.building) let_die(slot);
   for (const SlotIndex slot : client.bound) let_die(slot);
   if (client.spare) let_die(*client.spare);
+  crash_point("client.goes");
+  book_.clients()[client.place].id.store(0, std::memory_order_release);
+  client_places_.give_back(client.place);
   sweep();
 }
 
@@ -92,8 +111,22 @@ void Registry::segment_added(SegmentId segment, Pool pool) {
 
 void Registry::segment_dropped(SegmentId segment) {
   const auto use = segments_.find(segment);
-  for (const SegmentUse::Reader& reader : use->second.readers) client(reader.client).granted.erase(segment);
+  for (const SegmentUse::Reader& reader : use->second.readers) {
+    client(reader.client).granted.erase(segment);
+    note_grant(client(reader.client), segment, false);
+  }
   segments_.erase(use);
+}
+
+void Registry::note_grant(const Client& client, SegmentId segment, bool granted) {
+  const std::uint32_t index = protocol::segment_index(segment);
+  std::uint64_t& word = book_.clients()[client.place].granted[index / 64];
+  const std::uint64_t bit = std::uint64_t{1} << (index % 64);
+  word = granted ? word | bit : word & ~bit;
+}
+
+void Registry::note_reader(Client& client, ClientId id, SegmentId segment, SegmentUse& use) {
+  if (client.granted.insert(segment).second) use.readers.push_back({id, client.ledger});
 }
 
 Result<Done> Registry::grant(ClientId id, SegmentId segment, Right right) {
@@ -105,7 +138,9 @@ Result<Done> Registry::grant(ClientId id, SegmentId segment, Right right) {
     return allowed.failure();
   }
   if (const Result<Done> allowed = quotas_.may_attach(grantee.who.uid); !allowed) return allowed;
-  if (grantee.granted.insert(segment).second) use->second.readers.push_back({id, grantee.ledger});
+  note_grant(grantee, segment, true);
+  note_reader(grantee, id, segment, use->second);
+  crash_point("segment.granted");
   return Done{};
 }
 
@@ -115,8 +150,8 @@ Result<Pool> Registry::admit(ClientId id, const NewTensor& wanted) {
   const Result<Namespace*> space = namespaces_.find_or_make(wanted.name, client(id).who);
   if (!space) return space.failure();
   if (!wanted.replace && by_name_.contains(wanted.name)) return already_exists(wanted.name);
-  if (no_slot_is_free()) take_back_spares();
-  if (no_slot_is_free()) {
+  if (!slots_.any_free()) take_back_spares();
+  if (!slots_.any_free()) {
     return Failure{Errc::kOutOfSpace, "the store holds " + std::to_string(catalog_.slot_count()) +
                                           " tensors, which is its limit (--max-tensors): delete some"};
   }
@@ -186,15 +221,38 @@ Result<SlotIndex> Registry::start(ClientId id, const NewTensor& wanted, const Po
   enter_room(*tensor, std::move(room));
 
   by_draft_name_.emplace(tensor->name, index);
+  done_when(index, SlotState::kBuilding);
   occupy(index, std::move(tensor));
+  crash_point("draft.begun");
   add_to(client(id).building, index);
   return index;
 }
 
 void Registry::occupy(SlotIndex index, std::unique_ptr<Tensor> tensor) {
   tensors_[index] = std::move(tensor);
-  catalog_.slot(index).store_word(SlotWord::of(generations_[index], SlotState::kBuilding));
   show(index);
+  enter_in_book(index);
+  crash_point("slot.described");
+  catalog_.slot(index).store_word(SlotWord::of(generations_[index], SlotState::kBuilding));
+}
+
+void Registry::enter_in_book(SlotIndex index) {
+  const Tensor& tensor = *tensors_[index];
+  const Room& room = *tensor.room;
+  SlotRecord& record = book_.slot(index);
+  record.creator = tensor.creator;
+  record.namespace_id = tensor.namespace_id;
+  record.extent_offset = room.extent.offset;
+  record.extent_bytes = room.extent.size_bytes;
+  record.room_offset = room.offset_bytes;
+  record.room_bytes = room.size_bytes;
+  record.batch_place = 0;
+  record.replace = tensor.replace ? 1 : 0;
+  record.is_spare = tensor.is_spare ? 1 : 0;
+}
+
+void Registry::done_when(SlotIndex slot, SlotState state) {
+  book_.done_by(slot, SlotWord::of(generations_[slot], state).bits);
 }
 
 void Registry::enter_room(Tensor& tensor, std::shared_ptr<Room> room) {
@@ -223,18 +281,10 @@ void Registry::show(SlotIndex index) {
   std::copy_n(tensor.spec.strides, kMaxDims, tail.layout.strides);
 }
 
-bool Registry::no_slot_is_free() const {
-  return free_slots_.empty() && untouched_slots_ == catalog_.slot_count();
-}
-
 std::optional<SlotIndex> Registry::take_slot() {
-  if (!free_slots_.empty()) {
-    const SlotIndex slot = free_slots_.back();
-    free_slots_.pop_back();
-    return slot;
-  }
-  if (untouched_slots_ == catalog_.slot_count()) return std::nullopt;
-  return untouched_slots_++;
+  const std::optional<SlotIndex> slot = slots_.take();
+  book_.header().slots_reached = slots_.reached();
+  return slot;
 }
 
 Tensor* Registry::building(ClientId id, const Draft& draft) {
@@ -281,9 +331,13 @@ void Registry::leave_drafts(ClientId id, SlotIndex slot) {
 }
 
 void Registry::enter(ClientId id, SlotIndex slot) {
-  const Tensor& fresh = *tensors_[slot];
+  Tensor& fresh = *tensors_[slot];
   if (fresh.lifetime == Lifetime::kClient) add_to(client(id).bound, slot);
+  fresh.publication = ++book_.header().publications;
+  book_.slot(slot).publication = fresh.publication;
+  crash_point("tensor.enters");
   set_state(slot, SlotState::kPublished);
+  crash_point("tensor.entered");
   catalog_.index_insert(fresh.hash, slot);
   auto place = by_name_.lower_bound(fresh.name);
   if (place == by_name_.end() || place->first != fresh.name) {
@@ -304,9 +358,15 @@ Result<Done> Registry::publish(ClientId id, SlotIndex slot, std::uint64_t word) 
   const Result<Done> publishable = check_publishable(id, {slot, word});
   if (!publishable) return publishable;
   leave_drafts(id, slot);
+  done_when(slot, SlotState::kPublished);
   enter(id, slot);
+  crash_point("tensor.published");
   announce(slot);
   return Done{};
+}
+
+void Registry::note_batch(ClientId id, const Draft& draft, std::uint32_t place) {
+  if (building(id, draft) != nullptr) book_.slot(draft.slot).batch_place = place;
 }
 
 Result<Done> Registry::publish_many(ClientId id, const std::vector<Draft>& batch) {
@@ -321,12 +381,19 @@ Result<Done> Registry::publish_many(ClientId id, const std::vector<Draft>& batch
                      "two tensors of the batch are named " + quoted(name) + ": give each a name of its own"};
     }
   }
+  if (batch.empty()) return Done{};
   {
     const Together together(catalog_);
+    done_when(batch.front().slot, SlotState::kPublished);
+    crash_point("batch.checked");
+    book_.header().publishing.store(id, std::memory_order_release);
+    crash_point("batch.begins");
     for (const Draft& draft : batch) {
       leave_drafts(id, draft.slot);
       enter(id, draft.slot);
     }
+    book_.header().publishing.store(0, std::memory_order_release);
+    crash_point("batch.entered");
   }
   for (const Draft& draft : batch) announce(draft.slot);
   return Done{};
@@ -335,6 +402,7 @@ Result<Done> Registry::publish_many(ClientId id, const std::vector<Draft>& batch
 Result<Done> Registry::abort(ClientId id, SlotIndex slot, std::uint64_t word) {
   if (building(id, {slot, word}) == nullptr) return no_such_draft();
   remove_from(client(id).building, slot);
+  done_when(slot, SlotState::kDying);
   let_die(slot);
   return Done{};
 }
@@ -344,6 +412,7 @@ Result<Done> Registry::remove(ClientId id, std::string_view name) {
   if (found == by_name_.end()) return not_found(name);
   if (const Result<Done> allowed = namespaces_.check(name, client(id).who, Right::kWrite); !allowed)
     return allowed;
+  done_when(found->second, SlotState::kDying);
   let_die(found->second);
   return Done{};
 }
@@ -381,7 +450,9 @@ void Registry::let_die(SlotIndex slot) {
       forget_draft(slot);
     }
   }
+  crash_point("tensor.unlisted");
   set_state(slot, SlotState::kDying);
+  crash_point("tensor.dies");
   quotas_.tensor_dies(tensor.room->bill);
   if (tensor.room->bill.living == 0) dying_bytes_ += tensor.room->extent.size_bytes;
   if (charge_pinners(slot)) {
@@ -400,7 +471,8 @@ void Registry::set_free(SlotIndex slot) {
   const std::unique_ptr<Tensor> gone = std::move(tensors_[slot]);
   ++generations_[slot];
   catalog_.slot(slot).store_word(SlotWord::of(generations_[slot], SlotState::kFree));
-  free_slots_.push_back(slot);
+  crash_point("slot.freed");
+  slots_.give_back(slot);
   namespaces_.tensor_gone(gone->namespace_id);
   if (--gone->room->tensors == 0) {
     dying_bytes_ -= gone->room->extent.size_bytes;

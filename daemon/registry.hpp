@@ -12,6 +12,9 @@
 // A dying tensor is looked at again when a client nudges, when a client hangs up, and in sweep().
 // Space itself is not its business: extents come from the caller and go back through `give_back`, each
 // when the last of the tensors in its room is free.
+//
+// What it decides it also enters in the book (book.hpp), so that a daemon that comes after this one's end can
+// recover() it: each change is behind one store, of a slot's word mostly.
 // Threads  one.
 #pragma once
 
@@ -30,7 +33,9 @@
 
 #include <tensord/store.hpp>
 
+#include "book.hpp"
 #include "credentials.hpp"
+#include "indexes.hpp"
 #include "namespaces.hpp"
 #include "protocol/messages.hpp"
 #include "protocol/tensor_spec.hpp"
@@ -78,6 +83,7 @@ struct Tensor {
   std::uint64_t created_unix_ns = 0;
   bool is_spare = false;  // a draft without a name (messages.hpp, PublishReply)
   bool is_old_spare = false;
+  std::uint64_t publication = 0;  // the how manyth of the store; once Published
   // While Dying: of each user who pins it, one connection that does. Others of his need not be known.
   struct Pinner {
     uid_t uid = 0;
@@ -103,8 +109,29 @@ struct NewTensor {
 class Registry {
  public:
   using GiveBack = std::function<void(const Extent&)>;
-  Registry(shm::CatalogWriter catalog, mode_t namespace_mode, GiveBack give_back,
+  // REQUIRES: catalog and book have the same number of slots, and stay.
+  Registry(shm::CatalogWriter catalog, Book& book, mode_t namespace_mode, GiveBack give_back,
            const Quotas::Figures& limits_per_user = Quotas::kNoLimits);
+
+  // ---- recovery (registry_recovery.cpp) ----
+  // Takes over what another daemon left in catalog and book, however it ended: first the segments that there
+  // are (segment_added), then the clients (restore_client), then recover(). What cannot be is left out, and
+  // logged.
+  //
+  // The client of this place in the book, with number and grants as they are there. False: there is none.
+  [[nodiscard]] bool restore_client(std::uint32_t place, const Credentials& who, shm::LedgerScanner ledger);
+  // Takes an extent's place in space. False: there is no such place, or it is taken.
+  using Occupy = std::function<bool(const Extent&)>;
+  struct Recovered {
+    // The request that was done last, and perhaps not answered; client 0: none.
+    ClientId client = 0;
+    protocol::RequestHeader request{};
+    SlotIndex slot = 0;  // that it was about
+    std::uint32_t tensors_lost = 0;
+  };
+  Recovered recover(const Occupy& occupy);
+  // Of the batch that this client was sending: what note_batch() noted, in order.
+  [[nodiscard]] std::vector<Draft> noted_batch(ClientId client);
 
   // ---- clients ----
   ClientId add_client(const Credentials& who, shm::LedgerScanner ledger);
@@ -143,7 +170,11 @@ class Registry {
   // The same with those that have not been used since the call before.
   void take_back_idle_spares();
   [[nodiscard]] bool any_spares() const { return !spares_.empty(); }
-  // Publishes all of them, or none and leaves all as they were. Fails with kNotFound as above,
+  // Notes that this draft has that place (from 1) in the batch that its client is sending; 0: in none any
+  // more. A draft that is not the client's is left alone.
+  void note_batch(ClientId client, const Draft& draft, std::uint32_t place);
+  // Publishes all of them, or none and leaves all as they were. REQUIRES: each is noted if it is a draft.
+  // Fails with kNotFound as above,
   // kAlreadyExists, kInvalidArgument (the same name or tensor twice).
   Result<Done> publish_many(ClientId client, const std::vector<Draft>& batch);
   Result<Done> remove(ClientId client, std::string_view name);
@@ -161,6 +192,11 @@ class Registry {
   // Where the live tensor lies that has, or had, this word, and that others can see; null if there is none
   // that this client may read (any values are allowed).
   [[nodiscard]] const Room* live_room(ClientId client, const Draft& tensor) const;
+  // Whether this is a draft of that client.
+  [[nodiscard]] bool builds(ClientId client, SlotIndex slot) {
+    return slot < tensors_.size() && tensors_[slot] != nullptr &&
+           building(client, {slot, word(slot)}) != nullptr;
+  }
   [[nodiscard]] std::size_t drafts_of(ClientId client) const { return clients_.at(client).building.size(); }
   // Calls visit(name) for names that begin with prefix and sort after `after`, until it returns false.
   void visit_names(std::string_view prefix, std::string_view after,
@@ -205,6 +241,7 @@ class Registry {
     Credentials who;
     shm::LedgerScanner ledger;
     std::uint64_t connected_unix_ns = 0;
+    std::uint32_t place = 0;  // in the book
     std::unordered_set<SegmentId> granted{};
     SlotList building{};
     std::optional<SlotIndex> spare{};
@@ -223,9 +260,13 @@ class Registry {
   Result<SlotIndex> start(ClientId client, const NewTensor& wanted, const Pool& pool,
                           std::shared_ptr<Room> room);
   [[nodiscard]] std::optional<SlotIndex> take_slot();
-  [[nodiscard]] bool no_slot_is_free() const;
   void occupy(SlotIndex slot, std::unique_ptr<Tensor> tensor);  // Free -> Building
   void show(SlotIndex slot);                                    // in the catalog, but for the word
+  void enter_in_book(SlotIndex slot);
+  // The request in hand is done once this slot is in that state.
+  void done_when(SlotIndex slot, shm::SlotState state);
+  void note_grant(const Client& client, SegmentId segment, bool granted);
+  void note_reader(Client& client, ClientId id, SegmentId segment, SegmentUse& use);
   // This tensor is there, in this room, in whatever state: its owner is charged for it while it lives. Who
   // pins a dying one is found by charge_pinners(). REQUIRES: room->bill says whose it is.
   void enter_room(Tensor& tensor, std::shared_ptr<Room> room);
@@ -254,15 +295,28 @@ class Registry {
   [[nodiscard]] std::string near_names(std::string_view name) const;
   [[nodiscard]] Client& client(ClientId id) { return clients_.at(id); }
 
+  // Of recover(): by segment and offset of the extent.
+  using Rooms = std::map<std::pair<SegmentId, std::uint64_t>, std::shared_ptr<Room>>;
+  void restore_clients();
+  std::uint32_t restore_slots(const Occupy& occupy);
+  [[nodiscard]] std::unique_ptr<Tensor> read_tensor(SlotIndex slot, shm::SlotState state);
+  [[nodiscard]] std::shared_ptr<Room> room_of(SlotIndex slot, const Tensor& tensor, Rooms& rooms,
+                                              const Occupy& occupy);
+  void restore_lists(SlotIndex slot);
+  void finish_batch();
+  void end_what_nobody_wants();
+  void restore_index();
+
   shm::CatalogWriter catalog_;
+  Book& book_;
   Namespaces namespaces_;
   Quotas quotas_;
   GiveBack give_back_;
 
-  std::vector<std::unique_ptr<Tensor>> tensors_;                 // by slot; null while Free
-  std::vector<std::uint64_t> generations_;                       // by slot
-  std::vector<SlotIndex> free_slots_;                            // used before and free again
-  SlotIndex untouched_slots_ = 0;                                // from here on never used
+  std::vector<std::unique_ptr<Tensor>> tensors_;  // by slot; null while Free
+  std::vector<std::uint64_t> generations_;        // by slot
+  Indexes slots_;
+  Indexes client_places_;                                        // in the book
   std::pmr::unsynchronized_pool_resource nodes_;                 // of the two maps
   std::pmr::map<std::string_view, SlotIndex> by_name_{&nodes_};  // Published only; keys live in tensors_
   std::pmr::unordered_multimap<std::string_view, SlotIndex> by_draft_name_{
@@ -273,7 +327,6 @@ class Registry {
   SlotList spares_;
   std::uint64_t spare_bytes_ = 0;
 
-  ClientId last_client_ = 0;
   std::unordered_map<ClientId, Client> clients_;
   std::unordered_map<SegmentId, SegmentUse> segments_;
 };

@@ -48,7 +48,7 @@ Result<std::optional<Registry::HolderPlace>> Registry::visit_holders(
            (sees_all || namespaces_.check(tensor.namespace_id, who, Right::kRead));
   };
   SlotIndex slots_left = kSlotsLookedAt;
-  for (SlotIndex slot = from.slot; slot < untouched_slots_; ++slot) {
+  for (SlotIndex slot = from.slot; slot < slots_.reached(); ++slot) {
     if (slots_left-- == 0) return std::optional<HolderPlace>({slot, 0});
     if (tensors_[slot] == nullptr || !is_asked_for(*tensors_[slot])) continue;
     for (const Holder& holder : holders_of(slot, slot == from.slot ? from.client : 0)) {

@@ -9,6 +9,7 @@
 namespace tensord::daemon {
 
 using protocol::quoted;
+using shm::SlotState;
 
 std::optional<SlotIndex> Registry::grant_spare(ClientId id, SlotIndex like, const Placed& placed) {
   if (const std::optional<SlotIndex> old = client(id).spare) {
@@ -61,6 +62,7 @@ Result<Done> Registry::publish_spare(ClientId id, const Draft& draft, const NewT
   spare->replace = wanted.replace;
   spare->created_unix_ns = unix_now_ns();
   show(draft.slot);
+  done_when(draft.slot, SlotState::kPublished);
   enter(id, draft.slot);
   announce(draft.slot);
   return Done{};

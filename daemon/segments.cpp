@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <string>
@@ -10,7 +11,9 @@
 #include <utility>
 
 #include "human.hpp"
+#include "inherited.hpp"
 #include "log.hpp"
+#include "os/crash_point.hpp"
 #include "os/pages.hpp"
 
 namespace tensord::daemon {
@@ -19,6 +22,7 @@ namespace {
 namespace asio = boost::asio;
 
 namespace bip = boost::interprocess;
+using os::crash_point;
 
 // What the helper does before others get their turn: about a millisecond with huge pages, four without. And
 // a system that runs out of memory is noticed before all is taken.
@@ -103,12 +107,16 @@ class Segments::Promise {
   std::uint64_t bytes_;
 };
 
-Segments::Segments(asio::io_context& loop, Space space, Policy policy, Listener listener, SystemMemory memory)
+Segments::Segments(asio::io_context& loop, Space space, Policy policy, Book& book, ServiceManager& manager,
+                   Listener listener, SystemMemory memory)
     : space_(std::move(space)),
       policy_(policy),
       memory_(std::move(memory)),
       asks_for_huge_pages_(choose_huge_pages(policy.huge_pages)),
       listener_(std::move(listener)),
+      book_(book),
+      manager_(manager),
+      indexes_(protocol::kMaxSegments),
       made_(loop, asio::steady_timer::time_point::max()) {}
 
 MemoryRoom Segments::machine_room() const {
@@ -204,19 +212,13 @@ asio::awaitable<Result<Done>> Segments::make(SegmentPlan plan) {
       },
       asio::use_awaitable);
   Result<os::Memfd> memfd = std::move(*made);
-  if (memfd) {
-    Held held{std::make_shared<const os::Memfd>(std::move(memfd.value())), {}};
-    if (policy_.reserve == Reserve::kOnDemand) held.backing.emplace(plan.size_bytes);
-    held_.emplace(*id, std::move(held));
-    space_.add_segment(*id, plan);
-    listener_.added(*id, plan.pool);
-  } else {
+  const Result<Done> added = memfd ? add(*id, std::move(memfd.value()), plan) : memfd.failure();
+  if (!added) {
     space_.reserve_cancel(plan);
-    free_indexes_.push_back(protocol::segment_index(*id));
+    indexes_.give_back(protocol::segment_index(*id));
   }
   made_.cancel();
-  if (memfd) co_return Done{};
-  co_return out_of_memory(plan.size_bytes, memfd.failure().text);
+  co_return memfd ? added : out_of_memory(plan.size_bytes, memfd.failure().text);
 }
 
 Failure Segments::out_of_memory(std::uint64_t asked_bytes, const std::string& reason) const {
@@ -230,6 +232,83 @@ Failure Segments::out_of_memory(std::uint64_t asked_bytes, const std::string& re
   log::warning(failure.text);
   return failure;
 }
+
+Result<Done> Segments::add(SegmentId id, os::Memfd memfd, const SegmentPlan& plan) {
+  if (const Result<Done> kept = manager_.keep(kept_segment(id), std::array{memfd.fd()}); !kept) return kept;
+  crash_point("segment.kept");
+  SegmentEntry& entry = book_.segments()[protocol::segment_index(id)];
+  entry.namespace_id = plan.pool.namespace_id;
+  entry.kind = static_cast<std::uint8_t>(plan.pool.kind);
+  entry.shared = plan.shared ? 1 : 0;
+  entry.id.store(id, std::memory_order_release);
+  crash_point("segment.entered");
+  hold(id, std::move(memfd));
+  space_.add_segment(id, plan);
+  listener_.added(id, plan.pool);
+  return Done{};
+}
+
+void Segments::hold(SegmentId id, os::Memfd memfd) {
+  Held held{std::make_shared<const os::Memfd>(std::move(memfd)), {}};
+  if (policy_.reserve == Reserve::kOnDemand) held.backing.emplace(held.memfd->size_bytes());
+  held_.emplace(id, std::move(held));
+}
+
+// ---- recovery ---------------------------------------------------------------------------------
+
+void Segments::recover(std::map<SegmentId, os::Memfd> memfds) {
+  const auto entries = book_.segments();
+  std::uint32_t reached = 0;
+  for (auto& [id, memfd] : memfds) {
+    const std::uint32_t index = protocol::segment_index(id);
+    const SegmentEntry& entry = entries[index];
+    const bool sound = entry.id.load(std::memory_order_acquire) == id && entry.kind <= 1 &&
+                       memfd.size_bytes() > 0 && memfd.size_bytes() % kPageBytes == 0;
+    if (!sound) {  // it was being dropped
+      const std::uint64_t size_bytes = memfd.size_bytes();
+      end(id, std::make_shared<const os::Memfd>(std::move(memfd)), size_bytes);
+      continue;
+    }
+    const SegmentPlan plan{
+        {entry.namespace_id, static_cast<Kind>(entry.kind)}, memfd.size_bytes(), entry.shared != 0};
+    reached = std::max(reached, index + 1);
+    hold(id, std::move(memfd));
+    space_.restore_segment(id, plan);
+    listener_.added(id, plan.pool);
+  }
+  std::vector<bool> taken(reached);
+  for (const auto& [id, held] : held_) taken[protocol::segment_index(id)] = true;
+  indexes_.restore(reached, [&](std::uint32_t index) {
+    if (!taken[index]) entries[index].id.store(0, std::memory_order_relaxed);
+    return !taken[index];
+  });
+}
+
+bool Segments::occupy(const Extent& extent) {
+  if (!space_.occupy(extent)) return false;
+  if (std::optional<Backing>& backing = held_.at(extent.segment).backing) {
+    // It was reserved before the tensor was made.
+    change(*backing, [&] {
+      backing->take(range_of(extent));
+      for (const Range& range : backing->missing(range_of(extent))) backing->has_memory(range);
+    });
+  }
+  return true;
+}
+
+void Segments::all_occupied() {
+  for (auto& [id, held] : held_) {
+    if (!held.backing) continue;
+    // Whatever else has memory: it is not known which.
+    const Range whole{0, held.memfd->size_bytes()};
+    for (const Range& range : held.backing->missing(whole)) {
+      held.memfd->discard(range.offset, range.size_bytes);
+    }
+  }
+  drop_surplus();
+}
+
+// ---- on the helper ----------------------------------------------------------------------------
 
 HugePageWish Segments::wish_for(const SegmentPlan& plan) const {
   using For = HugePageWish::For;
@@ -394,16 +473,9 @@ SpaceFigures Segments::figures() const {
 }
 
 std::optional<SegmentId> Segments::next_id() {
-  std::uint32_t index = 0;
-  if (!free_indexes_.empty()) {
-    index = free_indexes_.back();
-    free_indexes_.pop_back();
-  } else if (untouched_indexes_ < protocol::kMaxSegments) {
-    index = untouched_indexes_++;
-  } else {
-    return std::nullopt;
-  }
-  return protocol::make_segment_id(++last_serial_, index);
+  const std::optional<std::uint32_t> index = indexes_.take();
+  if (!index) return std::nullopt;
+  return protocol::make_segment_id(++book_.header().last_segment_serial, *index);
 }
 
 void Segments::give_back(const Extent& extent) {
@@ -412,21 +484,31 @@ void Segments::give_back(const Extent& extent) {
     change(*backing, [&] { idle = backing->leave(range_of(extent)); });
     if (idle_bytes_ > policy_.keep_warm_bytes) reclaim(extent.segment, idle);
   }
-  if (space_.free(extent)) drop(space_.surplus());
+  if (space_.free(extent)) drop_surplus();
 }
 
 void Segments::drop(const std::vector<SegmentId>& ids) {
   for (const SegmentId id : ids) {
     listener_.dropped(id);
     space_.drop(id);
-    free_indexes_.push_back(protocol::segment_index(id));
+    book_.segments()[protocol::segment_index(id)].id.store(0, std::memory_order_release);
+    crash_point("segment.dropped");
+    indexes_.give_back(protocol::segment_index(id));
     auto held = held_.extract(id);
     auto& [memfd, backing] = held.mapped();
     if (backing) idle_bytes_ -= backing->idle_bytes();
     const std::uint64_t memory_bytes = backing ? backing->memory_bytes() : memfd->size_bytes();
-    ending_bytes_ += memory_bytes;
-    asio::co_spawn(helper_, end_memfd(std::move(memfd), memory_bytes), asio::detached);
+    end(id, std::move(memfd), memory_bytes);
   }
+}
+
+// Its descriptor is let go of at the very end: a daemon that dies meanwhile leaves the rest to the next one.
+void Segments::end(SegmentId id, std::shared_ptr<const os::Memfd> memfd, std::uint64_t memory_bytes) {
+  ending_bytes_ += memory_bytes;
+  asio::co_spawn(helper_, end_memfd(std::move(memfd), memory_bytes),
+                 asio::bind_executor(made_.get_executor(), [this, id](const std::exception_ptr&) {
+                   manager_.let_go(kept_segment(id));
+                 }));
 }
 
 const os::Memfd* Segments::find(SegmentId id) const {

@@ -14,6 +14,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,10 +26,13 @@
 #include <boost/asio.hpp>
 
 #include "backing.hpp"
+#include "book.hpp"
 #include "huge_pages.hpp"
+#include "indexes.hpp"
 #include "os/memfd.hpp"
 #include "protocol/segment_id.hpp"
 #include "result.hpp"
+#include "service_manager.hpp"
 #include "space.hpp"
 #include "system_memory.hpp"
 
@@ -45,8 +49,15 @@ class Segments {
     Reserve reserve = Reserve::kAhead;
     std::uint64_t keep_warm_bytes = 0;  // of pieces that nobody needs, on demand; Space has its own
   };
-  Segments(boost::asio::io_context& loop, Space space, Policy policy, Listener listener,
-           SystemMemory memory = SystemMemory());
+  // REQUIRES: book and manager stay.
+  Segments(boost::asio::io_context& loop, Space space, Policy policy, Book& book, ServiceManager& manager,
+           Listener listener, SystemMemory memory = SystemMemory());
+
+  // For recovery: those of the daemon before this one. One that the book does not know is given up. Then what
+  // lies in them; and then, that this was all.
+  void recover(std::map<SegmentId, os::Memfd> memfds);
+  [[nodiscard]] bool occupy(const Extent& extent);
+  void all_occupied();
 
   // Space for a tensor, with memory behind every byte. Fails with kOutOfSpace (asked, free, largest, limit).
   // Nothing: somebody has to make memory first; place() does, and waits for it.
@@ -110,6 +121,11 @@ class Segments {
                                            Promise* promise);
   boost::asio::awaitable<void> end_memfd(std::shared_ptr<const os::Memfd> memfd, std::uint64_t memory_bytes);
   void drop(const std::vector<SegmentId>& ids);
+  void drop_surplus() { drop(space_.surplus()); }
+  void end(SegmentId id, std::shared_ptr<const os::Memfd> memfd, std::uint64_t memory_bytes);
+  // Enters it everywhere. Fails with kLimitReached: its descriptor cannot be kept.
+  Result<Done> add(SegmentId id, os::Memfd memfd, const SegmentPlan& plan);
+  void hold(SegmentId id, os::Memfd memfd);
   [[nodiscard]] std::optional<SegmentId> next_id();
 
   Space space_;
@@ -118,9 +134,9 @@ class Segments {
   const bool asks_for_huge_pages_;
   Listener listener_;
   std::unordered_map<SegmentId, Held> held_;
-  std::vector<std::uint32_t> free_indexes_;
-  std::uint32_t untouched_indexes_ = 0;
-  std::uint64_t last_serial_ = 0;
+  Book& book_;
+  ServiceManager& manager_;
+  Indexes indexes_;
   bool said_small_pages_ = false;                  // on demand, of the first piece that lies on them
   std::uint64_t idle_bytes_ = 0;                   // on demand: of pieces with memory that nobody needs
   std::atomic<std::uint64_t> ending_bytes_ = 0;    // memory that the helper has yet to give back

@@ -26,25 +26,43 @@ constexpr std::size_t kMaxSilent = 256;
 
 }  // namespace
 
-Server::Server(Listener listener, const Options& options)
-    : listener_(std::move(listener)),
+Server::Server(Listener listener, const Options& options, ServiceManager& manager,
+               std::optional<Inherited> inherited)
+    : manager_(manager),
+      listener_(std::move(listener)),
       socket_(loop_, listener_.release_fd()),
       signals_(loop_, SIGTERM, SIGINT),
-      service_(loop_, options, [this] { stop(); }),
-      rings_(loop_) {}
+      service_(loop_, options, manager, std::move(inherited), [this](Service::End how) { end(how); }),
+      rings_(loop_) {
+  if (const auto interval = manager.watchdog_interval()) {
+    watchdog_.emplace(
+        loop_, *interval, [] { return true; }, [this] { manager_.notify("WATCHDOG=1"); });
+    watchdog_->while_needed();
+  }
+  for (Service::Returning& returning : service_.take_returning()) {
+    begin(std::make_shared<Session>(loop_, std::move(returning), service_, rings_));
+  }
+}
 
-void Server::run() {
+Service::End Server::run() {
   signals_.async_wait([this](const boost::system::error_code& error, int signal) {
     if (error) return;
     log::info(std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
-    stop();
+    end(Service::End::kStop);
   });
   asio::co_spawn(loop_, accept_clients(), asio::detached);
   loop_.run();
+  return how_;
 }
 
-void Server::stop() {
-  listener_.unlink();
+void Server::begin(std::shared_ptr<Session> session) {
+  asio::co_spawn(
+      loop_, [session = std::move(session)] { return session->run(); }, asio::detached);
+}
+
+void Server::end(Service::End how) {
+  how_ = how;
+  if (how == Service::End::kStop) listener_.unlink();
   // After the handlers that are ready: the reply to Shutdown is among them.
   asio::post(loop_, [this] { loop_.stop(); });
 }
@@ -55,8 +73,7 @@ asio::awaitable<void> Server::accept_clients() {
     const int fd = ::accept4(socket_.native_handle(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
       auto session = std::make_shared<Session>(loop_, os::UniqueFd(fd), service_, rings_);
-      asio::co_spawn(
-          loop_, [session] { return session->run(); }, asio::detached);
+      begin(session);
       make_room_among_the_silent();
       silent_.push_back(std::move(session));
       // Who is there already does not wait until it is known whether somebody else is.

@@ -3,13 +3,16 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include <boost/asio.hpp>
 
 #include "listener.hpp"
 #include "options.hpp"
+#include "recurring.hpp"
 #include "rings.hpp"
 #include "service.hpp"
+#include "service_manager.hpp"
 
 namespace tensord::daemon {
 
@@ -17,21 +20,27 @@ class Session;
 
 class Server {
  public:
-  Server(Listener listener, const Options& options);
-  // Serves until SIGTERM, SIGINT or a client's Shutdown.
-  void run();
+  // With what a daemon before this one left, it serves its clients on. Throws as Service does.
+  Server(Listener listener, const Options& options, ServiceManager& manager,
+         std::optional<Inherited> inherited);
+  // Serves until SIGTERM, SIGINT or a client's Shutdown. Returns what it was asked for.
+  Service::End run();
 
  private:
   boost::asio::awaitable<void> accept_clients();
   void make_room_among_the_silent();
-  void stop();
+  void begin(std::shared_ptr<Session> session);
+  void end(Service::End how);
 
+  ServiceManager& manager_;
   Listener listener_;
   boost::asio::io_context loop_{1};
   boost::asio::posix::stream_descriptor socket_;
   boost::asio::signal_set signals_;
   Service service_;
   Rings rings_;
+  std::optional<Recurring> watchdog_;
+  Service::End how_ = Service::End::kStop;
   std::deque<std::weak_ptr<Session>> silent_;  // the longest first; those that spoke go with the next accept
 };
 

@@ -2,7 +2,7 @@
 
 #include "service.hpp"
 
-#include <sys/random.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,12 +11,14 @@
 #include <span>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <tensord/version.hpp>
 
 #include "human.hpp"
 #include "log.hpp"
-#include "os/pages.hpp"
+#include "os/crash_point.hpp"
+#include "os/socket.hpp"
 #include "shm/live_header.hpp"
 #include "shm/slot.hpp"
 
@@ -25,6 +27,7 @@ namespace {
 
 namespace asio = boost::asio;
 namespace bip = boost::interprocess;
+using os::crash_point;
 using protocol::quoted;
 
 // Nudges tell of almost every end; a lost one (the client was killed between its last pin and the
@@ -35,21 +38,6 @@ constexpr std::chrono::milliseconds kSweepInterval{200};
 constexpr std::uint64_t kMaxSpareBytes = std::uint64_t{4} << 20;
 // Taken back after one to two of these without a put.
 constexpr std::chrono::milliseconds kSpareIdleInterval{1000};
-
-template <class T>
-T random_value() {
-  T value{};
-  if (::getrandom(&value, sizeof value, 0) != sizeof value) {
-    throw std::system_error(errno, std::generic_category(), "getrandom");
-  }
-  return value;
-}
-
-os::Memfd make_catalog(std::uint32_t slot_count) {
-  os::Memfd memfd = os::Memfd::create("tensord-catalog", shm::catalog_size_bytes(slot_count));
-  memfd.seal_size();
-  return memfd;
-}
 
 // The part of Create about the room, with `wanted.size_bytes` known.
 Result<Done> ask_for_room(const protocol::Create& request, NewTensor& wanted) {
@@ -102,34 +90,32 @@ Space space_for(const Options& options) {
           options.reserve == Reserve::kOnDemand ? kMaxSharedSegmentBytes : kFirstSegmentBytes};
 }
 
-const shm::CatalogHeader& header_of(const bip::mapped_region& catalog) {
-  return *static_cast<const shm::CatalogHeader*>(catalog.get_address());
-}
-
-std::span<std::byte> bytes_of_region(const bip::mapped_region& region) {
-  return {static_cast<std::byte*>(region.get_address()), region.get_size()};
+std::string versions(std::uint32_t protocol, std::uint32_t layout) {
+  return "protocol " + std::to_string(protocol) + ", layout " + std::to_string(layout);
 }
 
 }  // namespace
 
-Service::Service(asio::io_context& loop, const Options& options, std::function<void()> stop)
+Service::Service(asio::io_context& loop, const Options& options, ServiceManager& manager,
+                 std::optional<Inherited> inherited, std::function<void(End)> end)
     : options_(options),
-      stop_(std::move(stop)),
-      catalog_(make_catalog(options.max_tensors)),
-      catalog_region_(os::map(catalog_, bip::read_write)),
+      manager_(manager),
+      end_(std::move(end)),
+      memory_(inherited ? StoreMemory(*inherited) : StoreMemory(options.max_tensors, manager)),
+      header_(memory_.header()),
+      book_(memory_.open_book()),
       registry_(
-          shm::CatalogWriter(bytes_of_region(catalog_region_), options.max_tensors,
-                             random_value<std::uint64_t>(), random_value<std::array<std::uint8_t, 16>>()),
-          options.namespace_mode, [this](const Extent& extent) { segments_.give_back(extent); },
-          options.per_user),
+          memory_.catalog_writer(), book_, options.namespace_mode,
+          [this](const Extent& extent) { segments_.give_back(extent); }, options.per_user),
       segments_(loop, space_for(options), {options.huge_pages, options.reserve, options.keep_warm_bytes},
+                book_, manager,
                 {[this](SegmentId id, Pool pool) { registry_.segment_added(id, pool); },
                  [this](SegmentId id) { registry_.segment_dropped(id); }}),
-      catalog_pages_(bytes_of_region(catalog_region_), header_of(catalog_region_).slots_offset,
+      catalog_pages_(memory_.catalog_bytes(), header_.slots_offset,
                      segments_.asks_for_huge_pages()
                          ? [this](std::function<void()> work) { segments_.on_helper(std::move(work)); }
                          : CatalogPages::Run()),
-      ledgers_(loop, options.max_tensors),
+      ledgers_(loop, header_.slot_count),
       sweeps_(
           loop, kSweepInterval, [this] { return registry_.anything_dying(); }, [this] { registry_.sweep(); }),
       idle_spares_(
@@ -137,19 +123,18 @@ Service::Service(asio::io_context& loop, const Options& options, std::function<v
           [this] {
             registry_.take_back_idle_spares();
             sweeps_.while_needed();
-          }) {}
+          }) {
+  if (inherited) recover(std::move(*inherited));
+}
 
 // ---- coming and going -------------------------------------------------------------------------
 
-Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol::Hello& hello) {
+Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol::Hello& hello, int socket) {
   if (hello.protocol_version != protocol::kProtocolVersion || hello.layout_version != shm::kLayoutVersion) {
-    const auto version = [](std::uint32_t protocol, std::uint32_t layout) {
-      return "protocol " + std::to_string(protocol) + ", layout " + std::to_string(layout);
-    };
     return Failure{Errc::kVersionMismatch, "the daemon (tensord " + std::string(kVersion) + ") speaks " +
-                                               version(protocol::kProtocolVersion, shm::kLayoutVersion) +
+                                               versions(protocol::kProtocolVersion, shm::kLayoutVersion) +
                                                ", the client " +
-                                               version(hello.protocol_version, hello.layout_version) +
+                                               versions(hello.protocol_version, hello.layout_version) +
                                                ": install the same version of both"};
   }
   if (connected_.size() >= options_.max_connections) {
@@ -160,32 +145,127 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
   if (const Result<Done> allowed = registry_.quotas().may_connect(who.uid); !allowed) {
     return allowed.failure();
   }
-  const std::uint32_t slot_count = options_.max_tensors;
   Ledgers::Fresh ledger;
   Welcome welcome;
   try {
     ledger = ledgers_.take();
-    welcome.fds[0] = catalog_.open_read_only();
+    welcome.fds[0] = memory_.catalog().open_read_only();
   } catch (const std::exception& error) {
     return Failure{Errc::kInternal, std::string("the daemon cannot make a ledger: ") + error.what()};
   }
-  welcome.client = registry_.add_client(who, shm::LedgerScanner(ledger.bytes(), slot_count));
-  shm::format_ledger(ledger.bytes(), slot_count, welcome.client);
-  welcome.ring = shm::RingServer(shm::ring_of(ledger.bytes(), slot_count));
+  welcome.client = registry_.add_client(who, shm::LedgerScanner(ledger.bytes(), slot_count()));
+  shm::format_ledger(ledger.bytes(), slot_count(), welcome.client);
+  crash_point("client.entered");
+  const std::array fds{socket, ledger.memfd.fd(), ledger.bell.get()};
+  if (const Result<Done> kept = manager_.keep(kept_client(welcome.client), fds); !kept) {
+    registry_.remove_client(welcome.client);
+    return kept.failure();
+  }
+  crash_point("client.kept");
+  welcome.ring = shm::RingServer(shm::ring_of(ledger.bytes(), slot_count()));
   connected_.emplace(welcome.client, Connected{who, std::move(ledger.region)});
   welcome.fds[1] = std::move(ledger.memfd).release();
   welcome.fds[2] = std::move(ledger.bell);
-  welcome.reply.protocol_version = protocol::kProtocolVersion;
-  welcome.reply.layout_version = shm::kLayoutVersion;
-  welcome.reply.slot_count = slot_count;
-  welcome.reply.daemon_pid = static_cast<std::uint32_t>(::getpid());
+  welcome.reply = hello_reply();
   return welcome;
+}
+
+Service::Welcome Service::welcome_again(const Returning& returning) {
+  Welcome welcome;
+  welcome.client = returning.client;
+  welcome.fds[0] = memory_.catalog().open_read_only();
+  welcome.fds[1] = returning.ledger.duplicate();
+  welcome.fds[2] = os::UniqueFd(::fcntl(returning.bell.get(), F_DUPFD_CLOEXEC, 0));
+  welcome.reply = hello_reply();
+  return welcome;
+}
+
+protocol::HelloReply Service::hello_reply() const {
+  protocol::HelloReply reply;
+  reply.protocol_version = protocol::kProtocolVersion;
+  reply.layout_version = shm::kLayoutVersion;
+  reply.slot_count = slot_count();
+  reply.daemon_pid = static_cast<std::uint32_t>(::getpid());
+  return reply;
 }
 
 void Service::farewell(ClientId client) {
   registry_.remove_client(client);
   connected_.erase(client);
+  crash_point("client.gone");
+  manager_.let_go(kept_client(client));
   sweeps_.while_needed();
+}
+
+// ---- after another daemon ---------------------------------------------------------------------
+
+void Service::recover(Inherited inherited) {
+  const auto began = std::chrono::steady_clock::now();
+  segments_.recover(std::move(inherited.segments));
+  const auto entries = book_.clients();
+  for (std::uint32_t place = 0; place < entries.size() && entries[place].connected_unix_ns != 0; ++place) {
+    const auto found = inherited.clients.find(entries[place].id.load(std::memory_order_acquire));
+    if (found == inherited.clients.end()) continue;
+    return_client(place, std::move(found->second));
+    inherited.clients.erase(found);
+  }
+  // Those whose end, or whose beginning, the book knows of.
+  for (const auto& [client, connection] : inherited.clients) manager_.let_go(kept_client(client));
+  done_before_ = registry_.recover([this](const Extent& extent) { return segments_.occupy(extent); });
+  for (const Returning& returning : returning_) {
+    Connected& client = connected_.at(returning.client);
+    client.batch = registry_.noted_batch(returning.client);
+    client.batch_is_recovered = true;
+  }
+  segments_.all_occupied();
+  sweeps_.while_needed();
+  idle_spares_.while_needed();
+
+  const auto took = std::chrono::steady_clock::now() - began;
+  const Registry::Figures figures = registry_.figures();
+  log::info("took over a store of " + std::to_string(figures.tensors) + " tensors and " +
+            std::to_string(figures.clients) + " connections in " +
+            std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(took).count()) + " us");
+  if (slot_count() != options_.max_tensors) {
+    log::warning("this store was made with --max-tensors " + std::to_string(slot_count()) +
+                 "; another number counts for the next one, after a stop");
+  }
+}
+
+void Service::return_client(std::uint32_t place, Inherited::Connection connection) {
+  const ClientId client = book_.clients()[place].id.load(std::memory_order_relaxed);
+  const auto give_up = [&](const std::string& why) {
+    log::error("connection " + std::to_string(client) + " cannot be taken over: " + why);
+    manager_.let_go(kept_client(client));
+  };
+  try {
+    if (connection.ledger.size_bytes() != shm::ledger_size_bytes(slot_count())) {
+      return give_up("its ledger is of another store");
+    }
+    bip::mapped_region ledger(connection.ledger, bip::read_write);
+    const std::span bytes(static_cast<std::byte*>(ledger.get_address()), ledger.get_size());
+    const os::PeerCredentials peer = os::peer_credentials(connection.socket.get());
+    const Credentials who{peer.pid, peer.uid, peer.gid};
+    if (!registry_.restore_client(place, who, shm::LedgerScanner(bytes, slot_count()))) {
+      return give_up("the book has it twice");
+    }
+    returning_.push_back({client, std::move(connection.socket), std::move(connection.bell),
+                          std::move(connection.ledger),
+                          shm::RingServer::resume(shm::ring_of(bytes, slot_count()))});
+    connected_.emplace(client, Connected{who, std::move(ledger)});
+  } catch (const std::exception& error) {
+    give_up(error.what());
+  }
+}
+
+bool Service::was_done(ClientId client, const protocol::RequestHeader& request) {
+  if (done_before_.client == client && client != 0) {
+    // Whatever it asks first is that request, or came after its answer.
+    done_before_.client = 0;
+    if (done_before_.request.id == request.id && done_before_.request.type == request.type) return true;
+  }
+  book_.take_in_hand(client, request);
+  return false;
 }
 
 // ---- tensors ----------------------------------------------------------------------------------
@@ -214,6 +294,9 @@ Result<protocol::CreateReply> Service::place(ClientId client, const Admitted& ad
 
 std::optional<Result<protocol::CreateReply>> Service::create_now(ClientId client,
                                                                  const protocol::Create& request) {
+  if (was_done(client, request.header) && registry_.builds(client, done_before_.slot)) {
+    return created(done_before_.slot);
+  }
   const Result<Admitted> admitted = admit(client, request);
   if (!admitted) return admitted.failure();
   const auto& [wanted, pool, prefix_bytes] = admitted.value();
@@ -234,6 +317,7 @@ asio::awaitable<Result<protocol::CreateReply>> Service::create(ClientId client, 
   if (!placed && registry_.take_back_spares()) {
     placed = co_await segments_.place(pool, wanted.room_bytes, prefix_bytes);
   }
+  book_.take_in_hand(client, request.header);  // others were, meanwhile
   co_return place(client, admitted.value(), placed);
 }
 
@@ -250,6 +334,7 @@ protocol::Granted Service::granted(SlotIndex slot) const {
 
 Result<protocol::PublishReply> Service::publish(ClientId client, const protocol::Publish& request) {
   if (request.wants_spare > 1) return Failure{Errc::kInvalidArgument, "wants_spare is 0 or 1"};
+  if (was_done(client, request.header)) return protocol::PublishReply{};
   const Result<Done> done = registry_.publish(client, request.slot, request.word);
   sweeps_.while_needed();
   if (!done) return done.failure();
@@ -261,6 +346,7 @@ Result<protocol::PublishReply> Service::publish_spare(ClientId client,
   if (request.wants_spare > 1) return Failure{Errc::kInvalidArgument, "wants_spare is 0 or 1"};
   const Result<NewTensor> wanted = describe(request);
   if (!wanted) return wanted.failure();
+  if (was_done(client, request.header)) return protocol::PublishReply{};
   const Result<Done> done = registry_.publish_spare(client, {request.slot, request.word}, wanted.value());
   sweeps_.while_needed();
   if (!done) return done.failure();
@@ -289,11 +375,17 @@ protocol::Granted Service::grant_spare(ClientId client, SlotIndex like) {
 
 Result<protocol::PublishManyReply> Service::publish_many(ClientId client,
                                                          const protocol::PublishMany& request) {
+  if (was_done(client, request.header)) return protocol::PublishManyReply{};
   std::vector<Draft> batch = std::exchange(connected_.at(client).batch, {});
-  if (request.first == 0) batch.clear();
+  const bool may_repeat = std::exchange(connected_.at(client).batch_is_recovered, false);
+  if (request.first < batch.size() && (request.first == 0 || may_repeat)) {
+    forget_batch(client, std::span(batch).subspan(request.first));
+    batch.resize(request.first);
+  }
   const std::size_t drafts = registry_.drafts_of(client);
   if (request.first != batch.size() || request.count == 0 || request.count > request.entries.size() ||
       request.total > drafts || request.first + request.count > request.total) {
+    forget_batch(client, batch);
     return Failure{Errc::kInvalidArgument,
                    "a batch of " + std::to_string(request.total) + " tensors, of which " +
                        std::to_string(batch.size()) + " came before, does not go on with " +
@@ -302,6 +394,7 @@ Result<protocol::PublishManyReply> Service::publish_many(ClientId client,
   }
   for (std::uint32_t i = 0; i < request.count; ++i) {
     batch.push_back({request.entries[i].slot, request.entries[i].word});
+    registry_.note_batch(client, batch.back(), static_cast<std::uint32_t>(batch.size()));
   }
   if (batch.size() < request.total) {
     connected_.at(client).batch = std::move(batch);
@@ -309,11 +402,17 @@ Result<protocol::PublishManyReply> Service::publish_many(ClientId client,
   }
   const Result<Done> done = registry_.publish_many(client, batch);
   sweeps_.while_needed();
-  if (!done) return done.failure();
-  return protocol::PublishManyReply{};
+  if (done) return protocol::PublishManyReply{};
+  forget_batch(client, batch);
+  return done.failure();
+}
+
+void Service::forget_batch(ClientId client, std::span<const Draft> batch) {
+  for (const Draft& draft : batch) registry_.note_batch(client, draft, 0);
 }
 
 Result<protocol::AbortReply> Service::abort(ClientId client, const protocol::Abort& request) {
+  if (was_done(client, request.header)) return protocol::AbortReply{};
   const Result<Done> done = registry_.abort(client, request.slot, request.word);
   sweeps_.while_needed();
   if (!done) return done.failure();
@@ -321,6 +420,7 @@ Result<protocol::AbortReply> Service::abort(ClientId client, const protocol::Abo
 }
 
 Result<protocol::DeleteReply> Service::remove(ClientId client, const protocol::Delete& request) {
+  if (was_done(client, request.header)) return protocol::DeleteReply{};
   const Result<Done> done = registry_.remove(client, request.name.view());
   sweeps_.while_needed();
   if (!done) return done.failure();
@@ -433,7 +533,7 @@ protocol::StatsReply Service::stats() const {
   reply.tensors = tensors.tensors;
   reply.dying_tensors = tensors.dying;
   reply.building_tensors = tensors.building;
-  reply.max_tensors = options_.max_tensors;
+  reply.max_tensors = slot_count();
   reply.segments = static_cast<std::uint32_t>(space.segments);
   reply.connections = tensors.clients;
   reply.max_connections = options_.max_connections;
@@ -489,7 +589,7 @@ protocol::UsersReply Service::users(ClientId client, const protocol::Users& requ
   protocol::UsersReply reply;
   reply.max_bytes = std::min(quota.bytes, options_.max_bytes);
   reply.max_dying_bytes = std::min(quota.dying_bytes, options_.max_bytes);
-  reply.max_tensors = std::min<std::uint64_t>(quota.tensors, options_.max_tensors);
+  reply.max_tensors = std::min<std::uint64_t>(quota.tensors, slot_count());
   reply.max_connections = std::min<std::uint64_t>(quota.connections, options_.max_connections);
   const uid_t from = sees_all ? request.from_uid : asker.uid;
   registry_.quotas().visit(from, [&](uid_t uid, const Quotas::Figures& has) {
@@ -504,14 +604,25 @@ protocol::UsersReply Service::users(ClientId client, const protocol::Users& requ
   return reply;
 }
 
-Result<protocol::ShutdownReply> Service::shutdown(ClientId client) {
+Result<protocol::ShutdownReply> Service::shutdown(ClientId client, const protocol::Shutdown& request) {
   const Credentials& who = connected_.at(client).who;
   if (who.uid != 0 && who.uid != ::geteuid()) {
     return Failure{Errc::kPermissionDenied, "only root and the daemon's own user (uid " +
                                                 std::to_string(::geteuid()) + ") may stop it"};
   }
-  log::info("asked to stop by pid " + std::to_string(who.pid) + ", uid " + std::to_string(who.uid));
-  stop_();
+  if (request.restart > 1) return Failure{Errc::kInvalidArgument, "restart is 0 or 1"};
+  const bool restarts = request.restart != 0;
+  if (restarts && !manager_.keeps()) {
+    return Failure{
+        Errc::kInvalidArgument,
+        "nobody keeps this daemon's store while it restarts: it was not started by `tensorctl start`, "
+        "`tensord --keep` or a service with FileDescriptorStoreMax="};
+  }
+  log::info(std::string("asked to ") + (restarts ? "restart" : "stop") + " by pid " +
+            std::to_string(who.pid) + ", uid " + std::to_string(who.uid));
+  // Whoever finds the book after a stop begins a new one.
+  if (!restarts) book_.header().ended.store(1, std::memory_order_release);
+  end_(restarts ? End::kRestart : End::kStop);
   return protocol::ShutdownReply{};
 }
 

@@ -11,7 +11,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include <boost/asio.hpp>
@@ -19,6 +21,7 @@
 
 #include "catalog_pages.hpp"
 #include "credentials.hpp"
+#include "inherited.hpp"
 #include "ledgers.hpp"
 #include "options.hpp"
 #include "os/memfd.hpp"
@@ -28,14 +31,30 @@
 #include "registry.hpp"
 #include "result.hpp"
 #include "segments.hpp"
+#include "service_manager.hpp"
 #include "shm/ring.hpp"
+#include "store_memory.hpp"
 
 namespace tensord::daemon {
 
 class Service {
  public:
-  // `stop` is called when a client that may do so asks for the end.
-  Service(boost::asio::io_context& loop, const Options& options, std::function<void()> stop);
+  enum class End { kStop, kRestart };
+  // `end` is called when a client that may do so asks for it. With what a daemon before this one left, it
+  // goes on where that one ended. Throws std::runtime_error if that is of another version; it is all there
+  // still. REQUIRES: the manager stays.
+  Service(boost::asio::io_context& loop, const Options& options, ServiceManager& manager,
+          std::optional<Inherited> inherited, std::function<void(End)> end);
+
+  // The connections that were there before this daemon was, to be served on.
+  struct Returning {
+    ClientId client = 0;
+    os::UniqueFd socket;
+    os::UniqueFd bell;
+    os::Memfd ledger;  // to be sent once more, if its Hello was not quite answered
+    shm::RingServer ring;
+  };
+  [[nodiscard]] std::vector<Returning> take_returning() { return std::exchange(returning_, {}); }
 
   struct Welcome {
     ClientId client = 0;
@@ -44,7 +63,9 @@ class Service {
     shm::RingServer ring;             // in the ledger; valid until farewell
   };
   // Fails with kVersionMismatch, kLimitReached.
-  Result<Welcome> welcome(const Credentials& who, const protocol::Hello& hello);
+  Result<Welcome> welcome(const Credentials& who, const protocol::Hello& hello, int socket);
+  // The same once more, for one who has returned and may not have heard it.
+  Welcome welcome_again(const Returning& returning);
   void farewell(ClientId client);
 
   // Nothing: first somebody has to make memory. Then create() waits for it; nothing has changed yet.
@@ -66,7 +87,7 @@ class Service {
   protocol::AskAboutReply ask_about(const protocol::AskAbout& request) const;
   Result<protocol::HoldersReply> holders(ClientId client, const protocol::Holders& request) const;
   protocol::UsersReply users(ClientId client, const protocol::Users& request) const;
-  Result<protocol::ShutdownReply> shutdown(ClientId client);
+  Result<protocol::ShutdownReply> shutdown(ClientId client, const protocol::Shutdown& request);
   void nudge(const protocol::Nudge& request);
   void await(ClientId client, const protocol::Await& request);
 
@@ -74,7 +95,8 @@ class Service {
   struct Connected {
     Credentials who;
     boost::interprocess::mapped_region ledger;
-    std::vector<Draft> batch{};  // of PublishMany, while more of it is to come
+    std::vector<Draft> batch{};       // of PublishMany, while more of it is to come
+    bool batch_is_recovered = false;  // the message that comes next may be one that is in it already
   };
   struct Admitted {
     NewTensor wanted;
@@ -85,6 +107,15 @@ class Service {
   Result<protocol::CreateReply> place(ClientId client, const Admitted& admitted,
                                       const Result<Placed>& placed);
   [[nodiscard]] Result<protocol::CreateReply> created(const Result<SlotIndex>& slot);
+  // To be asked before anything changes. True: this very request was done by the daemon before this one,
+  // which died before it could say so.
+  bool was_done(ClientId client, const protocol::RequestHeader& request);
+  void recover(Inherited inherited);
+  void return_client(std::uint32_t place, Inherited::Connection connection);
+  [[nodiscard]] protocol::HelloReply hello_reply() const;
+  [[nodiscard]] std::uint32_t slot_count() const { return header_.slot_count; }
+  // None of these is in a batch any more.
+  void forget_batch(ClientId client, std::span<const Draft> batch);
   Result<Done> grant_segment(ClientId client, SegmentId segment, protocol::Access access,
                              std::vector<os::UniqueFd>& fds);
   [[nodiscard]] protocol::Granted granted(SlotIndex slot) const;
@@ -93,11 +124,15 @@ class Service {
   [[nodiscard]] protocol::Granted grant_spare(ClientId client, SlotIndex like);
 
   const Options options_;
-  const std::function<void()> stop_;
+  ServiceManager& manager_;
+  const std::function<void(End)> end_;
   const std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
-  os::Memfd catalog_;
-  boost::interprocess::mapped_region catalog_region_;
+  const StoreMemory memory_;
+  const shm::CatalogHeader& header_;
+  Book book_;
   std::unordered_map<ClientId, Connected> connected_;
+  std::vector<Returning> returning_;
+  Registry::Recovered done_before_;  // client 0: nothing was
   Registry registry_;
   Segments segments_;
   CatalogPages catalog_pages_;

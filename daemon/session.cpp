@@ -2,6 +2,7 @@
 
 #include "session.hpp"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -10,6 +11,7 @@
 #include "log.hpp"
 #include "os/bell.hpp"
 #include "os/cpu.hpp"
+#include "os/crash_point.hpp"
 #include "os/futex.hpp"
 #include "os/socket.hpp"
 
@@ -17,11 +19,20 @@ namespace tensord::daemon {
 namespace {
 
 namespace asio = boost::asio;
+using os::crash_point;
 using protocol::MessageType;
 
 constexpr std::chrono::seconds kHelloTimeout{10};
 // Messages handled in a row before others get their turn.
 constexpr int kMessagesPerTurn = 32;
+
+std::optional<protocol::Hello> parse_hello(std::span<const std::byte> message) {
+  protocol::Hello hello;
+  if (message.size() != sizeof hello) return std::nullopt;
+  std::memcpy(&hello, message.data(), sizeof hello);
+  const bool is_one = hello.header.type == MessageType::kHello && hello.magic == protocol::kHelloMagic;
+  return is_one ? std::optional(hello) : std::nullopt;
+}
 
 }  // namespace
 
@@ -36,8 +47,16 @@ Session::Session(asio::io_context& loop, os::UniqueFd socket, Service& service, 
   who_ = {peer.pid, peer.uid, peer.gid};
 }
 
+Session::Session(asio::io_context& loop, Service::Returning returning, Service& service, Rings& rings)
+    : Session(loop, std::move(returning.socket), service, rings) {
+  client_ = returning.client;
+  ring_ = returning.ring;
+  returning_ = std::move(returning);
+}
+
 asio::awaitable<void> Session::run() {
   try {
+    if (returning_) resume_ring();
     for (int handled = 0;; ++handled) {
       if (co_await receive_one() == Next::kEnd) break;
       if (handled % kMessagesPerTurn == kMessagesPerTurn - 1) {
@@ -72,9 +91,7 @@ void Session::make_room() {
 }
 
 asio::awaitable<Session::Next> Session::receive_one() {
-  // No room for descriptors: the kernel drops any that a client sends, and says so.
-  os::Received received =
-      os::receive_message(socket_.native_handle(), buffer_, /*max_fds=*/0, /*block=*/false);
+  const os::Received received = os::peek_message(socket_.native_handle(), buffer_);
   if (received.would_block) {
     // Most have said hello by the time they are looked at.
     if (!client_) end_unless_greeted_in_time();
@@ -86,19 +103,28 @@ asio::awaitable<Session::Next> Session::receive_one() {
   }
   if (received.size_bytes == 0) co_return Next::kEnd;
   if (received.truncated) co_return refuse("its message is too large, or carries descriptors");
-  const auto message = std::span<const std::byte>(buffer_).first(received.size_bytes);
-  if (!client_) co_return hello(message);
-  co_return co_await handle(message);
+  const Next next = co_await answer(std::span<const std::byte>(buffer_).first(received.size_bytes));
+  crash_point("message.answered");
+  // A daemon that dies before this leaves it to be answered again, which its client knows by the id.
+  os::drop_message(socket_.native_handle());
+  co_return next;
 }
 
-Session::Next Session::hello(std::span<const std::byte> message) {
-  protocol::Hello request;
-  if (message.size() != sizeof request) return refuse("its first message is no hello");
-  std::memcpy(&request, message.data(), sizeof request);
-  if (request.header.type != MessageType::kHello || request.magic != protocol::kHelloMagic) {
-    return refuse("its first message is no hello");
-  }
-  Result<Service::Welcome> welcome = service_.welcome(who_, request);
+asio::awaitable<Session::Next> Session::answer(std::span<const std::byte> message) {
+  const auto returning = std::exchange(returning_, std::nullopt);
+  const auto said_hello = parse_hello(message);
+  if (client_ && !(returning && said_hello)) co_return co_await handle(message);
+  if (!said_hello) co_return refuse("its first message is no hello");
+  if (!returning) co_return hello(*said_hello);
+  // The daemon before this one may have died before it answered.
+  Service::Welcome welcome = service_.welcome_again(*returning);
+  Answer reply;
+  reply.set(said_hello->header, Result(welcome.reply));
+  co_return send(reply.bytes(), welcome.fds);
+}
+
+Session::Next Session::hello(const protocol::Hello& request) {
+  Result<Service::Welcome> welcome = service_.welcome(who_, request, socket_.native_handle());
   Answer answer;
   if (!welcome) {
     log::warning("pid " + std::to_string(who_.pid) + " is turned away: " + welcome.failure().text);
@@ -111,6 +137,7 @@ Session::Next Session::hello(std::span<const std::byte> message) {
   hello_timer_.cancel();
   answer.set(request.header, Result(welcome->reply));
   const Next next = send(answer.bytes(), welcome->fds);
+  crash_point("client.greeted");
   bell_.assign(welcome->fds[2].release());
   listen_for_bell();
   return next;
@@ -136,6 +163,14 @@ Session::Next Session::send(std::span<const std::byte> message, std::span<const 
   // means that it does not read. The daemon does not wait for anybody.
   if (os::send_message(socket_.native_handle(), message, numbers, /*block=*/false)) return Next::kGoOn;
   return refuse("it does not read its replies, or is gone");
+}
+
+void Session::resume_ring() {
+  bell_.assign(::fcntl(returning_->bell.get(), F_DUPFD_CLOEXEC, 0));
+  listen_for_bell();
+  // It may sleep for an answer that it was not woken for, or have posted without ringing, to be looked at.
+  os::futex_wake_all(ring_.sleep_word());
+  rings_.rang(shared_from_this());
 }
 
 // ---- requests by ring -------------------------------------------------------------------------
@@ -210,7 +245,10 @@ Session::Next Session::answer_by_ring(const Dispatcher::Outcome& outcome) {
   }
   // By futex, not by datagram: with a datagram the kernel wakes a process where its waker runs, and so keeps
   // the two on one processor.
-  if (ring_.answer(ring_answer_.bytes())) os::futex_wake_all(ring_.sleep_word());
+  crash_point("request.done");
+  if (!ring_.answer(ring_answer_.bytes())) return Next::kGoOn;
+  crash_point("request.answered");
+  os::futex_wake_all(ring_.sleep_word());
   return Next::kGoOn;
 }
 

@@ -1,9 +1,10 @@
 // Session: one client's socket and ring, from accept to hang-up.
 //
 // It takes requests from both, has the Dispatcher answer them, and sends the reply where the request came
-// from. It ends when the client hangs up, breaks the form (logged once), does not read its replies, or does
-// not say Hello in time. However it ends, the Service hears farewell exactly once. It lives as long as its
-// coroutines run.
+// from. A request stays where it is until it has been answered, so that the daemon after this one finds it.
+// It ends when the client hangs up, breaks the form (logged once), does not read its replies, or does not say
+// Hello in time. However it ends, the Service hears farewell exactly once. It lives as long as its coroutines
+// run.
 //
 // Threads  one, that of the io_context.
 #pragma once
@@ -31,6 +32,8 @@ namespace tensord::daemon {
 class Session : public RingUser, public std::enable_shared_from_this<Session> {
  public:
   Session(boost::asio::io_context& loop, os::UniqueFd socket, Service& service, Rings& rings);
+  // Of a client that another daemon served before.
+  Session(boost::asio::io_context& loop, Service::Returning returning, Service& service, Rings& rings);
   boost::asio::awaitable<void> run();
 
   // Neither said hello nor ended yet.
@@ -48,8 +51,11 @@ class Session : public RingUser, public std::enable_shared_from_this<Session> {
   enum class Next { kGoOn, kEnd };
 
   boost::asio::awaitable<Next> receive_one();
+  boost::asio::awaitable<Next> answer(std::span<const std::byte> message);
   boost::asio::awaitable<Next> handle(std::span<const std::byte> message);
-  Next hello(std::span<const std::byte> message);
+  Next hello(const protocol::Hello& request);
+  // Takes up the ring of a client that was here before.
+  void resume_ring();
   void end_unless_greeted_in_time();
   void listen_for_bell();  // until the session ends
 
@@ -71,7 +77,8 @@ class Session : public RingUser, public std::enable_shared_from_this<Session> {
   Rings& rings_;
   shm::RingServer ring_;
   Credentials who_;
-  std::optional<ClientId> client_;                                         // from Hello on
+  std::optional<Service::Returning> returning_;  // until its first message is answered
+  std::optional<ClientId> client_;               // from Hello on
   enum class RingUse { kOpen, kWaits, kShut } ring_use_ = RingUse::kOpen;  // kWaits: answer_later() runs
   bool ended_ = false;                                                     // run() is over
   boost::asio::steady_timer hello_timer_;

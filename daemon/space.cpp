@@ -121,6 +121,17 @@ bool Space::place_in_pool(const PoolState& pool, const Need& need, Where where, 
   return true;
 }
 
+bool Space::occupy(const Extent& extent) {
+  const auto found = segments_.find(extent.segment);
+  if (found == segments_.end() || !found->second.extents.is_free(extent.offset, extent.size_bytes)) {
+    return false;
+  }
+  change(extent.segment, found->second,
+         [&](ExtentMap& extents) { extents.take(extent.offset, extent.size_bytes); });
+  used_bytes_ += extent.size_bytes;
+  return true;
+}
+
 bool Space::free(const Extent& extent) {
   const auto found = segments_.find(extent.segment);
   assert(found != segments_.end() && "freeing in a segment that does not exist");
@@ -160,6 +171,10 @@ void Space::reserve_cancel(const SegmentPlan& plan) {
 
 void Space::add_segment(SegmentId id, const SegmentPlan& plan) {
   end_pending(plan);
+  restore_segment(id, plan);
+}
+
+void Space::restore_segment(SegmentId id, const SegmentPlan& plan) {
   const auto [at, fresh] =
       segments_.try_emplace(id, Segment{plan.pool, plan.shared, ExtentMap(plan.size_bytes)});
   assert(fresh && "a segment id is never used twice");
@@ -223,7 +238,7 @@ SpaceFigures Space::figures() const {
           .reserved_bytes = reserved_bytes_,
           .pending_bytes = pending_bytes_,
           .used_bytes = used_bytes_,
-          .free_bytes = limit_bytes_ - used_bytes_,
+          .free_bytes = free_bytes(),
           .largest_free_bytes = largest,
           .warm_bytes = warm_bytes_,
           .segments = segments_.size()};
@@ -236,7 +251,8 @@ OutOfSpace Space::out_of_space(Pool pool, std::uint64_t asked_bytes, std::uint64
     largest = std::max(largest, known->second.largest_free_bytes());
   }
   // Segments under way count: they are somebody's who is to have them, but free they are.
-  return {asked_bytes, reserved_bytes_ + pending_bytes_ + room - used_bytes_, largest, limit_bytes_};
+  const std::uint64_t all_bytes = reserved_bytes_ + pending_bytes_ + room;
+  return {asked_bytes, all_bytes - used_bytes_, largest, limit_bytes_};
 }
 
 std::uint64_t Space::shared_segment_bytes(Pool pool) const {
@@ -256,7 +272,15 @@ std::uint64_t Space::PoolState::largest_free_bytes() const {
   return largest;
 }
 
-std::uint64_t Space::room_bytes() const { return limit_bytes_ - reserved_bytes_ - pending_bytes_; }
+// None, if the limit is lower now than it was for the daemon whose segments these are.
+std::uint64_t Space::room_bytes() const {
+  const std::uint64_t taken_bytes = reserved_bytes_ + pending_bytes_;
+  return taken_bytes < limit_bytes_ ? limit_bytes_ - taken_bytes : 0;
+}
+
+std::uint64_t Space::free_bytes() const {
+  return used_bytes_ < limit_bytes_ ? limit_bytes_ - used_bytes_ : 0;
+}
 
 // A pool without segments starts over, small; and namespaces that come and go leave nothing here.
 void Space::forget_if_unused(Pool pool) {

@@ -141,6 +141,11 @@ class Space {
   void reserve_cancel(const SegmentPlan& plan);
   void add_segment(SegmentId id, const SegmentPlan& plan);
 
+  // For recovery: a segment that exists already, be it beyond the limit; and an extent of it that is in use.
+  // REQUIRES: a fresh id; a size of whole pages. False: there is no such range, or it is taken.
+  void restore_segment(SegmentId id, const SegmentPlan& plan);
+  [[nodiscard]] bool occupy(const Extent& extent);
+
   // Empty segments beyond keep_warm_bytes: the caller closes them and drop()s each.
   [[nodiscard]] std::vector<SegmentId> surplus() const;
   // All empty segments, the largest first and of one size the longest empty first.
@@ -182,6 +187,7 @@ class Space {
   [[nodiscard]] bool place_in_pool(const PoolState& pool, const Need& need, Where where, Placed& placed);
   [[nodiscard]] std::uint64_t shared_segment_bytes(Pool pool) const;
   [[nodiscard]] std::uint64_t room_bytes() const;
+  [[nodiscard]] std::uint64_t free_bytes() const;
   [[nodiscard]] std::vector<SegmentId> choose_empty(std::uint64_t bytes) const;
   [[nodiscard]] OutOfSpace out_of_space(Pool pool, std::uint64_t asked_bytes,
                                         std::uint64_t machine_bytes) const;

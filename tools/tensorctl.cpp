@@ -1,7 +1,7 @@
-// tensorctl: start, stop and look at a daemon.
+// tensorctl: start, stop, restart and look at a daemon.
 //
 // Exit codes: 0 done; 1 it failed, the reason is on standard error; 2 wrong usage;
-// 3 (status, stop, holders, users) no daemon runs there.
+// 3 (status, stop, restart, holders, users) no daemon runs there.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -107,6 +107,22 @@ int stop(const std::string& asked_for) {
   return EXIT_SUCCESS;
 }
 
+int restart(const std::string& asked_for) {
+  const std::string socket = chosen_socket(asked_for);
+  const auto store = connect_to_running(socket);
+  if (!store) {
+    std::printf("no tensord runs at %s\n", socket.c_str());
+    return kNotRunning;
+  }
+  const StoreStats before = store->stats();
+  store->restart_daemon();
+  const StoreStats after = store->stats();
+  std::printf("tensord restarted: pid %u (%s) follows pid %u (%s); %u tensors with %s are still there\n",
+              after.daemon_pid, after.version.c_str(), before.daemon_pid, before.version.c_str(), after.tensors,
+              human_bytes(after.used_bytes).c_str());
+  return EXIT_SUCCESS;
+}
+
 int status(const std::string& asked_for, bool json) {
   const std::string socket = chosen_socket(asked_for);
   const auto store = connect_to_running(socket);
@@ -163,6 +179,8 @@ int main(int argc, char** argv) {
   CLI::App* const start_command =
       app.add_subcommand("start", "Start a daemon for this user in the background");
   CLI::App* const stop_command = app.add_subcommand("stop", "Stop it; its tensors go with it");
+  CLI::App* const restart_command = app.add_subcommand(
+      "restart", "Have the program that is installed now go on where the running one is; nothing is lost");
   CLI::App* const status_command = app.add_subcommand("status", "Say whether one runs, and what it holds");
   status_command->add_flag("--json", json, "Machine-readable");
   CLI::App* const holders_command =
@@ -182,6 +200,7 @@ int main(int argc, char** argv) {
   try {
     if (start_command->parsed()) return start(socket);
     if (stop_command->parsed()) return stop(socket);
+    if (restart_command->parsed()) return restart(socket);
     if (status_command->parsed()) return status(socket, json);
     if (users_command->parsed()) return users(socket, json);
     if (holders_command->parsed()) return holders(socket, name, json);

@@ -242,6 +242,13 @@ Raises NotFoundError (there is neither), PermissionDeniedError (root and the dae
 All who have anything, for root and the daemon's user; for others only themselves.)")
       .def("shutdown", &Store::shutdown, WithoutGil(),
            "Ends the daemon, and returns when it has hung up: all tensors go. Its own user and root may.")
+      .def("restart_daemon", &Store::restart_daemon, WithoutGil(),
+           R"(Has the daemon end and be followed by one of the program that is installed by now: an upgrade.
+
+Returns when that serves. Tensors, views and connections stay; requests wait meanwhile. The daemon's own user
+and root may.
+Raises PermissionDeniedError, InvalidArgumentError (nobody keeps this daemon's store: it was not started by
+``tensorctl start``, ``tensord --keep`` or systemd), TimeoutError.)")
       .def("close", &Store::close, WithoutGil(), "Lets go of the connection now. Views stay valid.")
       .def_property_readonly("socket", &Store::socket, "The path of the daemon's socket.")
       .def("__enter__", [](py::object self) { return self; })

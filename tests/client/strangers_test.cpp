@@ -31,11 +31,12 @@ template <class Answer>
 std::string error_when_served_by(Answer&& answer) {
   const Directory directory;
   const std::string path = directory.path + "/socket";
-  const os::UniqueFd listener = os::listen_seqpacket(path);
+  os::UniqueFd listener = os::listen_seqpacket(path);
   std::thread server([&] {
     int fd = -1;
     while ((fd = ::accept(listener.get(), nullptr, nullptr)) < 0) std::this_thread::yield();
     const os::UniqueFd peer(fd);
+    listener.reset();  // nobody follows
     std::array<std::byte, protocol::kMaxMessageBytes> buffer;
     (void)os::receive_message(peer.get(), buffer, 0);
     answer(peer.get());

@@ -232,14 +232,15 @@ class World {
 
   Input& input_;
   ZeroedMemory catalog_{shm::catalog_size_bytes(kSlots)};
+  ZeroedMemory book_memory_{book_size_bytes(kSlots)};
+  Book book_ = Book::begin(book_memory_.bytes(), kSlots);
   ZeroedMemory nobody_{shm::ledger_size_bytes(kSlots)};
   std::map<std::uint64_t, SlotIndex> taken_;  // offset of an extent -> its tensor
   std::map<std::uint32_t, std::size_t> pools_;
   bool known_[std::size(kSegments)] = {};
   std::uint64_t last_offset_ = 0;
   Member members_[kClients];
-  Registry registry_{shm::CatalogWriter(catalog_.bytes(), kSlots, 7, {}), 0666,
-                     [this](const Extent& extent) { given_back(extent); }, kPerUser};
+  Registry registry_{shm::CatalogWriter(catalog_.bytes(), kSlots, 7, {}), book_, 0666, [this](const Extent& extent) { given_back(extent); }, kPerUser};
   shm::CatalogReader reader_ = shm::CatalogReader::open(catalog_.bytes()).value();
 };
 

@@ -325,7 +325,7 @@ class World {
   using StoreStats = StatsReply;
 
   Service::Welcome welcome(const Credentials& who) {
-    auto welcomed = service_.welcome(who, test::make_hello());
+    auto welcomed = service_.welcome(who, test::make_hello(), /*socket=*/-1);
     require(bool(welcomed), "there is room for a guest");
     return std::move(*welcomed);
   }
@@ -523,7 +523,8 @@ class World {
 
   Input& input_;
   asio::io_context loop_{1};
-  Service service_{loop_, options(), [] {}};
+  ServiceManager nobody_;
+  Service service_{loop_, options(), nobody_, std::nullopt, [](Service::End) {}};
   Rings rings_{loop_};
   bip::mapped_region catalog_region_ = map_catalog();
   shm::CatalogReader catalog_ = open_catalog(catalog_region_);

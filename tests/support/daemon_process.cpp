@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
@@ -45,8 +46,10 @@ DaemonProcess::DaemonProcess(std::vector<std::string> arguments, std::optional<u
     // Opened before the uid changes: the build may lie where only this user can go.
     const int executable = ::open(program, O_PATH | O_CLOEXEC);
     if (uid && !become_user(*uid, *uid)) ::_exit(126);
-    // Also when the test itself is killed, nothing of it runs on. (Another uid would undo this.)
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // Also when the test itself is killed, nothing of it runs on. (Another uid would undo this.) A keeper has
+    // a daemon to stop.
+    const bool keeps = std::ranges::find(arguments, "--keep") != arguments.end();
+    ::prctl(PR_SET_PDEATHSIG, keeps ? SIGTERM : SIGKILL);
     ::fexecve(executable, words.data(), environ);
     ::_exit(127);
   }

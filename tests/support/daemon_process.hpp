@@ -28,9 +28,10 @@ class DaemonProcess {
   ~DaemonProcess();  // SIGTERM, then waits
 
   [[nodiscard]] const std::string& socket() const { return socket_; }
-  [[nodiscard]] pid_t pid() const { return pid_; }
+  [[nodiscard]] pid_t pid() const { return pid_; }  // with --keep the keeper's
   [[nodiscard]] Store connect() const { return Store::connect({socket_, /*start=*/false}); }
   [[nodiscard]] bool running() const;
+  [[nodiscard]] const std::filesystem::path& directory() const { return directory_; }
   [[nodiscard]] std::string log() const;  // all that it wrote to standard error so far
 
  private:

@@ -31,7 +31,7 @@ struct Fixture {
 
   explicit Fixture(mode_t mode = 0600, const Quotas::Figures& limits = Quotas::kNoLimits)
       : registry(
-            shm::CatalogWriter(catalog.bytes(), kSlots, 7, {}), mode,
+            shm::CatalogWriter(catalog.bytes(), kSlots, 7, {}), book, mode,
             [this](const Extent& extent) { given_back.push_back(extent.offset); }, limits),
         reader(shm::CatalogReader::open(catalog.bytes()).value()) {}
 
@@ -80,6 +80,8 @@ struct Fixture {
   SlotState state(SlotIndex slot) { return reader.slot(slot).load_word().state(); }
 
   ZeroedMemory catalog{shm::catalog_size_bytes(kSlots)};
+  ZeroedMemory book_memory{book_size_bytes(kSlots)};
+  Book book = Book::begin(book_memory.bytes(), kSlots);
   std::vector<std::uint64_t> given_back;
   bool segment_known = false;
   std::uint64_t next_offset = 0;

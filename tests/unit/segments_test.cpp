@@ -18,6 +18,7 @@
 #include "occupied_bytes.hpp"
 #include "seccomp.hpp"
 #include "segments.hpp"
+#include "zeroed_memory.hpp"
 
 using namespace tensord;
 using namespace tensord::daemon;
@@ -31,8 +32,8 @@ constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 struct Fixture {
   explicit Fixture(std::uint64_t keep_warm_bytes = 1024 * kMiB, HugePages huge_pages = HugePages::kNever,
                    Reserve reserve = Reserve::kAhead, const std::string& machine = {})
-      : segments(loop, Space(1024 * kMiB, keep_warm_bytes), {huge_pages, reserve, keep_warm_bytes},
-                 {[](SegmentId, Pool) {}, [](SegmentId) {}}, SystemMemory(machine)) {}
+      : segments(loop, Space(1024 * kMiB, keep_warm_bytes), {huge_pages, reserve, keep_warm_bytes}, book,
+                 nobody, {[](SegmentId, Pool) {}, [](SegmentId) {}}, SystemMemory(machine)) {}
 
   // Begins to place; what came of it is appended to `order` and `placed` when it did.
   void begin_to_place(Pool pool, std::uint64_t size_bytes) {
@@ -55,6 +56,9 @@ struct Fixture {
   }
 
   asio::io_context loop{1};
+  test::ZeroedMemory book_memory{book_size_bytes(1)};
+  Book book = Book::begin(book_memory.bytes(), 1);
+  ServiceManager nobody;
   Segments segments;
   std::vector<std::uint64_t> order;
   std::vector<Placed> placed;

@@ -258,6 +258,11 @@ class Store {
   // Ends the daemon, and returns when it has hung up: the store and all its tensors go. Allowed to the
   // daemon's own user and root. Throws PermissionDeniedError, TimeoutError.
   void shutdown() const;
+  // Has the daemon end and be followed by another one, of the program that is installed by now, and returns
+  // when that serves: an upgrade. Tensors, views and connections stay; requests wait meanwhile. Allowed as
+  // shutdown(). Throws PermissionDeniedError, InvalidArgumentError (nobody keeps this daemon's store, so it
+  // was not started by `tensorctl start`, `tensord --keep` or systemd), TimeoutError.
+  void restart_daemon() const;
 
   // Lets go of the connection now; views stay valid. Later calls throw ConnectionLostError.
   void close() noexcept;
@@ -279,7 +284,7 @@ class Store {
 [[nodiscard]] std::string user_socket_path();
 // The place that connect() would use: the first default place that is served, else this user's own.
 [[nodiscard]] std::string running_socket_path();
-// Runs `tensord --background --socket <path>` and returns when it serves (or another one does).
+// Runs `tensord --keep --background --socket <path>` and returns when it serves (or another one does).
 // The program: $TENSORD_DAEMON, else beside this library's users (set_daemon_path), else on PATH.
 void start_daemon(const std::string& socket);
 void set_daemon_path(std::string path);

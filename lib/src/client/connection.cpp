@@ -33,6 +33,8 @@ constexpr std::chrono::milliseconds kHelloTimeout{5000};
 // Each round asks the daemon once, and fails if the tensor is gone again by then. Many such rounds mean that
 // the name is being replaced faster than we can follow.
 constexpr int kMaxAttachRounds = 64;
+// Each takes a daemon that dies between accepting a client and greeting it.
+constexpr int kMaxHelloRounds = 8;
 
 protocol::Create request_for(const Connection::Wanted& wanted, const PutOptions& options) {
   protocol::Create create;
@@ -75,9 +77,16 @@ std::shared_ptr<Connection> Connection::open(os::UniqueFd socket, const std::str
   if (!socket) {
     throw ConnectionLostError("no tensord daemon listens at " + path + ": start one with `tensorctl start`");
   }
-  std::shared_ptr<Connection> connection(new Connection(std::move(socket), path, std::move(counters)));
-  connection->say_hello();
-  return connection;
+  const unsigned server = os::peer_credentials(socket.get()).uid;
+  for (int round = 1;; ++round) {
+    std::shared_ptr<Connection> connection(new Connection(std::move(socket), path, counters));
+    if (connection->say_hello()) return connection;
+    // A daemon that is kept and died just now is followed by another on the same socket.
+    if (round < kMaxHelloRounds) socket = dial(path);
+    if (!socket || os::peer_credentials(socket.get()).uid != server) {
+      connection->requests_.lost("it hung up instead of answering");
+    }
+  }
 }
 
 Connection::Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters)
@@ -85,14 +94,12 @@ Connection::Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Co
 
 Connection::~Connection() = default;
 
-void Connection::say_hello() {
+bool Connection::say_hello() {
   const std::string& path = requests_.path();
   protocol::Hello hello;
   hello.header = {protocol::Hello::kType, requests_.next_id()};
   hello.layout_version = shm::kLayoutVersion;
-  if (!os::send_message(requests_.socket(), protocol::bytes_of(hello))) {
-    requests_.lost("it hung up before we spoke");
-  }
+  if (!os::send_message(requests_.socket(), protocol::bytes_of(hello))) return false;
   const std::optional<std::uint32_t> likely_segment = ask_for_likely_segment();
   if (!poll_until(requests_.socket(), POLLIN, kHelloTimeout)) {
     throw TimeoutError("nobody answered at " + path + " within " +
@@ -108,7 +115,7 @@ void Connection::say_hello() {
                                " is not a tensord socket: what listens there does not speak its protocol");
   };
   protocol::ReplyHeader header;
-  if (received.size_bytes == 0) requests_.lost("it hung up instead of answering");
+  if (received.size_bytes == 0) return false;
   if (received.truncated || received.size_bytes < sizeof header) throw not_ours();
   std::memcpy(&header, buffer.data(), sizeof header);
   if (header.type != protocol::MessageType::kHello || header.id != hello.header.id) throw not_ours();
@@ -150,6 +157,7 @@ void Connection::say_hello() {
       std::move(bell));
   if (likely_segment) take_likely_segment(*likely_segment);
   crash_point("connect.done");
+  return true;
 }
 
 std::optional<std::uint32_t> Connection::ask_for_likely_segment() {

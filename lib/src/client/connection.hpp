@@ -156,7 +156,8 @@ class Connection {
 
  private:
   Connection(os::UniqueFd socket, std::string path, std::shared_ptr<Counters> counters);
-  void say_hello();
+  // False: the daemon hung up before it said anything.
+  bool say_hello();
   // A request sent along with Hello. What the daemon grants is mapped by the time somebody attaches.
   std::optional<std::uint32_t> ask_for_likely_segment();
   void take_likely_segment(std::uint32_t id);

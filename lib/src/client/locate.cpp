@@ -108,7 +108,7 @@ void set_daemon_path(std::string path) {
 
 void start_daemon(const std::string& socket) {
   const std::string program = client::daemon_path();
-  std::vector<std::string> words{program, "--background", "--socket", socket};
+  std::vector<std::string> words{program, "--keep", "--background", "--socket", socket};
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
@@ -140,7 +140,7 @@ void start_daemon(const std::string& socket) {
     return;  // SIGCHLD is ignored in this process: connecting will show whether it worked
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    throw ConnectionLostError("'" + program + " --background --socket " + socket +
+    throw ConnectionLostError("'" + program + " --keep --background --socket " + socket +
                               "' failed to start a daemon: its message is on standard error and in " +
                               socket + ".log");
   }

@@ -36,6 +36,8 @@ constexpr std::chrono::nanoseconds kLongestSpin = std::chrono::microseconds(80);
 constexpr std::chrono::nanoseconds kShortestSpin = std::chrono::microseconds(2);
 // How often a long one is tried all the same: once both have slept, only that brings them together again.
 constexpr std::uint32_t kSpinsAgainAfter = 8;
+// Of a Hello's reply, which may come again.
+constexpr std::size_t kMostFds = 3;
 // How often who waits, for an answer or for another thread's request, looks whether a signal came or the
 // daemon went.
 constexpr std::chrono::milliseconds kLookAroundInterval{50};
@@ -213,13 +215,13 @@ void Requests::settle(std::span<const std::byte> reply) {
   if (shm::is_past(settled_id_, created.header.id) || shm::is_past(created.header.id, last_id_)) return;
   settled_id_ = created.header.id + 1;
   protocol::Abort abort;
-  abort.header = {protocol::Abort::kType, 0};  // an id that no caller waits for
+  abort.header = {protocol::Abort::kType, created.header.id};  // for which no caller waits any more
   abort.slot = created.draft.slot;
   abort.word = created.draft.word;
   if (has_room()) {
     post(protocol::bytes_of(abort));
   } else if (os::send_message(socket_.get(), protocol::bytes_of(abort))) {
-    ++unanswered_;
+    ++unsettled_;
   }
 }
 
@@ -233,11 +235,11 @@ void Requests::settle_what_was_given_up() {
 
 Requests::Message Requests::receive(std::span<std::byte> buffer) {
   // Each request has one reply; what a daemon gone mad says beyond that is not waited for.
-  if (unanswered_ == 0) lost("it answered something else than it was asked");
-  for (;;) {
+  if (unanswered_ + unsettled_ == 0) lost("it answered something else than it was asked");
+  for (std::size_t repeats = 0; repeats <= protocol::kMaxRequestsUnderWay;) {
     os::Received received;
     try {
-      received = os::receive_message(socket_.get(), buffer, 2);
+      received = os::receive_message(socket_.get(), buffer, kMostFds);
     } catch (const std::system_error& error) {
       if (error.code().value() != EINTR) throw InternalError(std::string("recvmsg: ") + error.what());
       check_interrupt();
@@ -247,9 +249,26 @@ Requests::Message Requests::receive(std::span<std::byte> buffer) {
     if (received.truncated || received.size_bytes < sizeof(protocol::ReplyHeader)) {
       lost("it sent a reply of the wrong size");
     }
-    --unanswered_;
-    return {received.size_bytes, std::move(received.fds), received.fds_lost};
+    protocol::ReplyHeader header;
+    std::memcpy(&header, buffer.data(), sizeof header);
+    if (is_new(header)) return {received.size_bytes, std::move(received.fds), received.fds_lost};
+    ++repeats;
   }
+  lost("it repeats itself");
+}
+
+// A daemon that died after a reply, and before it could note that, has a successor who replies once more.
+bool Requests::is_new(const protocol::ReplyHeader& reply) {
+  if (shm::is_past(reply.id, heard_id_)) {
+    heard_id_ = reply.id;
+    if (unanswered_ == 0) lost("it answered something else than it was asked");
+    --unanswered_;
+    return true;
+  }
+  if (reply.id == 0) lost("it answered something else than it was asked");
+  if (reply.type != protocol::MessageType::kAbort || unsettled_ == 0) return false;
+  --unsettled_;
+  return true;
 }
 
 Requests::Message Requests::take_from_socket(std::uint32_t id, std::span<std::byte> buffer) {

@@ -25,6 +25,7 @@
 #include "client/counters.hpp"
 #include "os/cpu.hpp"
 #include "os/unique_fd.hpp"
+#include "protocol/messages.hpp"
 #include "result.hpp"
 #include "shm/ring.hpp"
 
@@ -98,6 +99,7 @@ class Requests {
   void await_answer(std::uint32_t number);
   [[nodiscard]] bool spin_for(std::uint32_t number);
   Message receive(std::span<std::byte> buffer);
+  bool is_new(const protocol::ReplyHeader& reply);
   // The reply to a request that was given up.
   void settle(std::span<const std::byte> reply);
   void settle_what_was_given_up();
@@ -127,6 +129,8 @@ class Requests {
   os::UniqueFd bell_;
   std::uint32_t taken_ = 0;       // replies taken from the ring
   std::uint32_t unanswered_ = 0;  // requests by socket whose replies did not come yet
+  std::uint32_t unsettled_ = 0;   // the same of settle()'s, which bear an older id
+  std::uint32_t heard_id_ = 1;    // of the last reply by socket but those; the first was that to Hello
   std::uint32_t settled_id_ = 1;  // what was given up with a lower one is settled
   bool given_up_ = false;         // among those to be taken are some of requests that were given up
   std::chrono::nanoseconds patience_ = std::chrono::microseconds(40);  // for how long it pays to spin

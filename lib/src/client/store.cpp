@@ -3,7 +3,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
+#include <string>
+#include <thread>
 #include <utility>
 
 #include <tensord/layout.hpp>
@@ -26,6 +29,7 @@ using protocol::quoted;
 
 // A daemon that was asked to stop has only to leave its event loop.
 constexpr std::chrono::milliseconds kStopTimeout{10'000};
+constexpr std::chrono::milliseconds kRestartPoll{1};
 
 protocol::FindReply find(client::Connection& connection, std::string_view name,
                          IfNone if_none = IfNone::kExplain) {
@@ -315,6 +319,23 @@ void Store::shutdown() const {
   // On this very connection: under systemd the listening socket outlives the daemon, and a new
   // connection would wait for the next one.
   connection->await_hang_up(kStopTimeout);
+}
+
+void Store::restart_daemon() const {
+  const std::uint32_t before = stats().daemon_pid;
+  protocol::Shutdown request;
+  request.header.type = protocol::Shutdown::kType;
+  request.restart = 1;
+  state_->connection()->call<protocol::ShutdownReply>(request);
+  const auto deadline = std::chrono::steady_clock::now() + kStopTimeout;
+  // Each is answered by the old one, as its last, or by the new one.
+  while (stats().daemon_pid == before) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw TimeoutError("the daemon at " + state_->socket() + " was asked to restart, but pid " +
+                         std::to_string(before) + " still serves");
+    }
+    std::this_thread::sleep_for(kRestartPoll);
+  }
 }
 
 }  // namespace tensord

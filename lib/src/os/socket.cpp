@@ -88,7 +88,9 @@ bool send_message(int socket, std::span<const std::byte> message, std::span<cons
   return true;
 }
 
-Received receive_message(int socket, std::span<std::byte> buffer, std::size_t max_fds, bool block) {
+namespace {
+
+Received receive(int socket, std::span<std::byte> buffer, std::size_t max_fds, int flags) {
   iovec part{buffer.data(), buffer.size()};
   msghdr header{};
   header.msg_iov = &part;
@@ -99,7 +101,7 @@ Received receive_message(int socket, std::span<std::byte> buffer, std::size_t ma
     header.msg_controllen = CMSG_SPACE(max_fds * sizeof(int));
   }
   Received received;
-  const ssize_t size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | (block ? 0 : MSG_DONTWAIT));
+  const ssize_t size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | flags);
   if (size < 0) {
     if (errno == ECONNRESET) return received;
     if (errno == EAGAIN) {
@@ -124,6 +126,22 @@ Received receive_message(int socket, std::span<std::byte> buffer, std::size_t ma
   received.truncated =
       (header.msg_flags & MSG_TRUNC) != 0 || ((header.msg_flags & MSG_CTRUNC) != 0 && !received.fds_lost);
   return received;
+}
+
+}  // namespace
+
+Received receive_message(int socket, std::span<std::byte> buffer, std::size_t max_fds, bool block) {
+  return receive(socket, buffer, max_fds, block ? 0 : MSG_DONTWAIT);
+}
+
+Received peek_message(int socket, std::span<std::byte> buffer) {
+  return receive(socket, buffer, /*max_fds=*/0, MSG_DONTWAIT | MSG_PEEK);
+}
+
+void drop_message(int socket) noexcept {
+  std::byte first;
+  while (::recv(socket, &first, sizeof first, MSG_DONTWAIT) < 0 && errno == EINTR) {
+  }
 }
 
 PeerCredentials peer_credentials(int socket) {

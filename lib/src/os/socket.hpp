@@ -41,6 +41,10 @@ struct Received {
 // that the caller can look after signals.
 [[nodiscard]] Received receive_message(int socket, std::span<std::byte> buffer, std::size_t max_fds,
                                        bool block = true);
+// Looks at the message that would be received next, without blocking and without its descriptors, of which
+// `truncated` tells. It stays where it is until drop_message().
+[[nodiscard]] Received peek_message(int socket, std::span<std::byte> buffer);
+void drop_message(int socket) noexcept;
 
 struct PeerCredentials {
   int pid = 0;

@@ -389,6 +389,8 @@ struct UsersReply {
 struct Shutdown {
   static constexpr auto kType = MessageType::kShutdown;
   RequestHeader header;
+  std::uint32_t restart = 0;  // 0 or 1: the store goes on with a new daemon, if somebody keeps it
+  std::uint32_t reserved = 0;
 };
 struct ShutdownReply {
   ReplyHeader header;

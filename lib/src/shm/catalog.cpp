@@ -64,8 +64,7 @@ std::optional<CatalogReader> CatalogReader::open(std::span<const std::byte> memo
 }
 
 CatalogWriter::CatalogWriter(std::span<std::byte> memory, std::uint32_t slot_count, std::uint64_t hash_seed,
-                             std::array<std::uint8_t, 16> store_id)
-    : index_mask_(index_capacity_for(slot_count) - 1), hash_seed_(hash_seed), slot_count_(slot_count) {
+                             std::array<std::uint8_t, 16> store_id) {
   assert(memory.size() == catalog_size_bytes(slot_count));
   new (memory.data()) CatalogHeader{kCatalogMagic,
                                     kLayoutVersion,
@@ -78,10 +77,25 @@ CatalogWriter::CatalogWriter(std::span<std::byte> memory, std::uint32_t slot_cou
                                     store_id};
   // Zeroed memory is an empty index, free slots and signals at rest; constructing slots would touch
   // every page.
+  lay_out(memory);
+}
+
+std::optional<CatalogWriter> CatalogWriter::reopen(std::span<std::byte> memory) {
+  if (!CatalogReader::open(memory)) return std::nullopt;
+  CatalogWriter writer;
+  writer.lay_out(memory);
+  return writer;
+}
+
+void CatalogWriter::lay_out(std::span<std::byte> memory) {
+  const auto& header = *reinterpret_cast<const CatalogHeader*>(memory.data());
+  slot_count_ = header.slot_count;
+  hash_seed_ = header.hash_seed;
+  index_mask_ = header.index_capacity - 1;
   signals_ = reinterpret_cast<CatalogSignals*>(memory.data() + kCatalogSignalsOffset);
   index_ = reinterpret_cast<std::atomic<std::uint64_t>*>(memory.data() + kCatalogIndexOffset);
-  slots_ = reinterpret_cast<Slot*>(memory.data() + slots_offset_for(slot_count));
-  tails_ = reinterpret_cast<SlotTail*>(memory.data() + tails_offset_for(slot_count));
+  slots_ = reinterpret_cast<Slot*>(memory.data() + header.slots_offset);
+  tails_ = reinterpret_cast<SlotTail*>(memory.data() + header.tails_offset);
 }
 
 std::uint64_t CatalogWriter::load_entry(std::uint64_t position) const {
@@ -124,6 +138,16 @@ void CatalogWriter::index_erase(std::uint64_t hash, std::uint32_t slot) {
     hole = next;
   }
   store_entry(hole, 0);
+}
+
+void CatalogWriter::index_clear() {
+  for (std::uint64_t position = 0; position <= index_mask_; ++position) {
+    if (load_entry(position) != 0) store_entry(position, 0);
+  }
+}
+
+bool CatalogWriter::in_batch() const {
+  return signals_->batch_sequence.load(std::memory_order_relaxed) % 2 == 1;
 }
 
 void CatalogWriter::begin_batch() {

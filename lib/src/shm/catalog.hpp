@@ -145,6 +145,8 @@ class CatalogWriter {
   // Formats zeroed memory of catalog_size_bytes(slot_count) bytes.
   CatalogWriter(std::span<std::byte> memory, std::uint32_t slot_count, std::uint64_t hash_seed,
                 std::array<std::uint8_t, 16> store_id);
+  // Goes on with a catalog that another daemon left. Nothing if it is not one of this layout.
+  [[nodiscard]] static std::optional<CatalogWriter> reopen(std::span<std::byte> memory);
 
   [[nodiscard]] Slot& slot(std::uint32_t index) { return slots_[index]; }
   [[nodiscard]] SlotTail& tail(std::uint32_t index) { return tails_[index]; }
@@ -155,15 +157,20 @@ class CatalogWriter {
   bool index_insert(std::uint64_t hash, std::uint32_t slot);
   // Takes it out again and closes the gap. Does nothing if it is not there.
   void index_erase(std::uint64_t hash, std::uint32_t slot);
+  // Leaves an empty index. Readers find nothing meanwhile, and ask.
+  void index_clear();
 
   // [batch] Around the publication of several tensors that are to be seen together. Does not nest.
   void begin_batch();
   void end_batch();
+  [[nodiscard]] bool in_batch() const;  // between the two, if only because a daemon died there
   // [event] Says that a name of this hash was published: REQUIRES that it can be found by now. Returns
   // the word for the caller to wake its waiters (futex); this class makes no system call.
   const void* announce(std::uint64_t hash);
 
  private:
+  CatalogWriter() = default;
+  void lay_out(std::span<std::byte> memory);
   [[nodiscard]] std::uint64_t load_entry(std::uint64_t position) const;
   void store_entry(std::uint64_t position, std::uint64_t entry);
   // Where an entry's probe begins: the low bits of its hash, which the entry itself does not hold.

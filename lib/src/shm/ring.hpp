@@ -33,7 +33,8 @@
 //        last. A hint: they move.
 // Wrap   counts are 32 bits and wrap; only their differences are used.
 // Crash  A client that dies leaves posted requests: the daemon answers them or not, nobody looks. A
-//        daemon that dies leaves requests unanswered: the socket tells its client.
+//        daemon that dies leaves requests unanswered; the next one resumes at `answered`, or if there is none
+//        the socket tells its client.
 // Trust  All of it is writable by the client. The daemon counts answers in memory of its own, copies a
 //        request out before it looks at it, and ends a client that posts more than there are entries.
 //        A client that forges `watched` waits for its own answer; nobody else does.
@@ -151,6 +152,13 @@ class RingServer {
  public:
   RingServer() = default;
   explicit RingServer(RingMemory& memory) : memory_(&memory) {}
+
+  // Goes on with a ring that another daemon served, as far as its client says; to himself it matters.
+  [[nodiscard]] static RingServer resume(RingMemory& memory) {
+    RingServer ring(memory);
+    ring.answered_ = memory.answered.load(std::memory_order_acquire);
+    return ring;
+  }
 
   enum class Look { kNothing, kRequest, kBroken };
   // Whether a request waits for its answer. kBroken: the client posts more than fits.

@@ -1,0 +1,31 @@
+#include "passed_fds.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string_view>
+
+namespace tensord::daemon {
+
+std::vector<PassedFd> take_passed_fds() {
+  std::vector<PassedFd> passed;
+  const char* const pid = std::getenv("LISTEN_PID");
+  const char* const count = std::getenv("LISTEN_FDS");
+  if (pid != nullptr && count != nullptr && std::atol(pid) == ::getpid()) {
+    const char* const all_names = std::getenv("LISTEN_FDNAMES");
+    std::string_view names = all_names == nullptr ? "" : all_names;
+    for (int i = 0; i < std::atoi(count); ++i) {
+      const int fd = kFirstPassedFd + i;
+      if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) break;  // there are fewer than it says
+      const std::string_view name = names.substr(0, names.find(':'));
+      passed.push_back({std::string(name), os::UniqueFd(fd)});
+      names.remove_prefix(std::min(name.size() + 1, names.size()));
+    }
+  }
+  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
+  return passed;
+}
+
+}  // namespace tensord::daemon
