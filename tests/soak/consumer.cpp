@@ -14,7 +14,9 @@ Place any_place(Random& random) {
   return {static_cast<unsigned>(random.below(kRanges)), static_cast<unsigned>(random.below(kCells))};
 }
 
+// One of them often, so that they meet.
 Place any_live_place(Random& random) {
+  if (random.one_in(2)) return {0, kSealedCells};
   return {static_cast<unsigned>(random.below(kRanges)),
           kSealedCells + static_cast<unsigned>(random.below(kLiveCells))};
 }
@@ -74,7 +76,9 @@ void consume(const Task& task) {
         if (actor.random.one_in(4)) looker.list(place.range);
         break;
       case 6: ask(actor, place); break;
-      case 7: looker.drop_some(); break;
+      case 7:
+        if (actor.random.one_in(8)) looker.drop_some();
+        break;
       case 8:
         if (actor.random.one_in(8)) actor.connect_again();  // its views stay
         break;

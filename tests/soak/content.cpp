@@ -8,7 +8,6 @@ namespace tensord::soak {
 namespace {
 
 constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15;
-constexpr std::uint64_t kMinWords = kHeaderWords + 1;
 
 // The finaliser of splitmix64: every bit of the result hangs on every bit of the value.
 std::uint64_t mix(std::uint64_t value) {
@@ -36,8 +35,8 @@ std::uint64_t words_of(std::string_view name, std::uint64_t stamp, const Sizes& 
   const std::uint64_t draw = mix(hash(name) + stamp * kOdd);
   if (sizes.one_huge_in != 0 && draw % sizes.one_huge_in == 0) return kHugeWords;
   // In whole numbers, so that Python's is the same: a power of two, and so far to the next.
-  const auto doublings = static_cast<unsigned>(std::bit_width(sizes.max_words / kMinWords));
-  const std::uint64_t base = kMinWords << ((draw >> 8) % doublings);
+  const auto doublings = static_cast<unsigned>(std::bit_width(sizes.max_words / sizes.min_words));
+  const std::uint64_t base = sizes.min_words << ((draw >> 8) % doublings);
   return std::min(base + (draw >> 16) % base, sizes.max_words);
 }
 
@@ -50,7 +49,7 @@ void fill(std::span<std::uint64_t> words, std::string_view name, std::uint64_t s
 }
 
 std::optional<Marks> read_marks(std::span<const std::uint64_t> words, std::string_view name) {
-  if (words.size() < kMinWords || words[0] != words.size()) return std::nullopt;
+  if (words.size() <= kHeaderWords || words[0] != words.size()) return std::nullopt;
   const Marks marks{words[1], words[2]};
   const std::uint64_t key = key_of(name, marks.stamp, marks.beat);
   std::uint64_t wrong = 0;
@@ -60,7 +59,7 @@ std::optional<Marks> read_marks(std::span<const std::uint64_t> words, std::strin
 
 std::string describe(std::span<const std::uint64_t> words, std::string_view name) {
   std::string text = std::to_string(words.size()) + " words";
-  if (words.size() < kMinWords) return text;
+  if (words.size() <= kHeaderWords) return text;
   text += ", says: length " + std::to_string(words[0]) + ", stamp " + std::to_string(words[1]) + ", beat " +
           std::to_string(words[2]);
   const std::uint64_t key = key_of(name, words[1], words[2]);

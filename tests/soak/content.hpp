@@ -18,9 +18,10 @@ namespace tensord::soak {
 
 inline constexpr std::size_t kHeaderWords = 3;
 
-// How long tensors of a sort get: up to so many words, every order of magnitude as often as any other; one
-// in `one_huge_in` (0: none) is of kHugeWords, which is more than a copy leaves to one thread.
+// How long tensors of a sort get: so many words, every order of magnitude as often as any other; one in
+// `one_huge_in` (0: none) is of kHugeWords, which is more than a copy leaves to one thread.
 struct Sizes {
+  std::uint64_t min_words = kHeaderWords + 1;
   std::uint64_t max_words = 0;
   std::uint64_t one_huge_in = 0;
 };

@@ -24,7 +24,7 @@ class Forker {
   void step() {
     collect();
     generation(0);
-    looker_.drop_some();
+    if (actor_.random.one_in(4)) looker_.drop_some();
     actor_.pause();
   }
   [[nodiscard]] bool stopped() const { return actor_.stopped(); }

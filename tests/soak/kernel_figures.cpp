@@ -22,12 +22,12 @@ std::string kind_of(std::string link) {
 
 }  // namespace
 
-std::optional<KernelFigures> kernel_figures(pid_t daemon) {
-  const fs::path process = fs::path("/proc") / std::to_string(daemon);
+std::optional<KernelFigures> kernel_figures(pid_t process) {
+  const fs::path directory = fs::path("/proc") / std::to_string(process);
   KernelFigures figures;
   std::error_code error;
   std::set<ino_t> seen;
-  for (const auto& entry : fs::directory_iterator(process / "fd", error)) {
+  for (const auto& entry : fs::directory_iterator(directory / "fd", error)) {
     const fs::path link = fs::read_symlink(entry.path(), error);
     if (error) continue;  // closed meanwhile
     const std::string kind = kind_of(link);
@@ -43,13 +43,13 @@ std::optional<KernelFigures> kernel_figures(pid_t daemon) {
     }
   }
   if (error) return std::nullopt;
-  std::ifstream maps(process / "maps");
+  std::ifstream maps(directory / "maps");
   for (std::string line; std::getline(maps, line);) {
     const auto at = line.find("/memfd:");
     if (at == std::string::npos) continue;
     if (const std::string kind = kind_of(line.substr(at)); kind != kSegment) ++figures.mappings[kind];
   }
-  std::ifstream statm(process / "statm");
+  std::ifstream statm(directory / "statm");
   std::uint64_t pages = 0, resident_pages = 0;
   statm >> pages >> resident_pages;
   figures.resident_bytes = resident_pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));

@@ -1,5 +1,5 @@
-// What the kernel has of a daemon: its descriptors and mappings by what they are, and the memory behind its
-// segments. A leak that the daemon itself does not know of shows here.
+// What the kernel has of a process: its descriptors and mappings by what they are, and the memory behind the
+// store's segments. A leak that the process itself does not know of shows here.
 #pragma once
 
 #include <sys/types.h>
@@ -20,8 +20,8 @@ struct KernelFigures {
   std::uint64_t resident_bytes = 0;
 };
 
-// Nothing if this process may not look: the daemon gives nobody but root its descriptors.
-[[nodiscard]] std::optional<KernelFigures> kernel_figures(pid_t daemon);
+// Nothing if this process may not look: a daemon, and its keeper, let nobody but root.
+[[nodiscard]] std::optional<KernelFigures> kernel_figures(pid_t process);
 
 // How b differs from a, for people; empty if it does not.
 [[nodiscard]] std::string difference(const KernelFigures::ByKind& a, const KernelFigures::ByKind& b);

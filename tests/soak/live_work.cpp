@@ -56,7 +56,7 @@ void LiveWork::write(const Place& place) {
   };
   try {
     try {
-      write_once(false);
+      for (auto writes = 1 + actor_.random.below(8); writes > 0; --writes) write_once(false);
     } catch (const TornWriteError&) {
       note_torn(actor_, cell, name);
       actor_.begin(Count::kRepair);
@@ -77,7 +77,7 @@ void LiveWork::read(const Place& place) {
   std::uint64_t version = 0, least = cell.written;
   Marks before;
   try {
-    for (int look = 0; look < 2; ++look) {
+    for (std::uint64_t look = 0, looks = 2 + actor_.random.below(8); look < looks; ++look) {
       const std::uint64_t now = view->read(std::span(words_), kPatience);
       const auto marks = read_marks(words_, name);
       if (!marks) {
@@ -90,7 +90,7 @@ void LiveWork::read(const Place& place) {
                                  std::to_string(least & UINT32_MAX) + " was written",
                              view->size_bytes());
       }
-      if (look == 1) {
+      if (look > 0) {
         const bool moved = now != version;
         if (now < version || marks->beat < before.beat || moved != (marks->beat != before.beat)) {
           actor_.board().fault(name + " went from version " + std::to_string(version) + ", beat " +
@@ -101,8 +101,8 @@ void LiveWork::read(const Place& place) {
       version = now;
       before = *marks;
       least = pack(before.stamp, before.beat);
+      actor_.count(Count::kRead);
     }
-    actor_.count(Count::kRead);
   } catch (const TornWriteError&) {
     note_torn(actor_, cell, name);
   } catch (const TimeoutError&) {

@@ -136,7 +136,7 @@ void Looker::look_at_all() const {
 void Looker::drop_some() {
   for (std::size_t n = actor_.random.below(held_.size() + 1); n > 0; --n) {
     std::swap(held_[actor_.random.below(held_.size())], held_.back());
-    if (actor_.random.one_in(4)) check_same(held_.back());
+    check_same(held_.back());
     held_.pop_back();
   }
 }

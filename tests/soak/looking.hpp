@@ -45,7 +45,7 @@ class Looker {
   void check_same(const Held& held) const;
   void use(const View& view, const std::string& name, std::uint64_t stamp);
 
-  static constexpr std::size_t kMaxHeld = 12;
+  static constexpr std::size_t kMaxHeld = 40;
   Actor& actor_;
   std::vector<Held> held_;
 };

@@ -34,8 +34,9 @@ struct Place {
 
 [[nodiscard]] inline Sizes sizes_of(unsigned cell) {
   switch (sort_of(cell)) {
-    case Sort::kSealed: return {.max_words = 500'000, .one_huge_in = 64};
-    case Sort::kLive: return {.max_words = 40'000, .one_huge_in = 0};
+    case Sort::kSealed: return {.max_words = 100'000, .one_huge_in = 200};
+    // Large enough that reading one takes as long as it takes others to begin writing it.
+    case Sort::kLive: return {.min_words = 8'000, .max_words = 64'000, .one_huge_in = 0};
     case Sort::kBatch: return {.max_words = 2'000, .one_huge_in = 0};
   }
   return {};

@@ -11,7 +11,7 @@ struct Options {
   double seconds = 60;
   std::uint64_t seed = 1;
   double kills_per_second = 6;  // of workers; as many again are only stopped for a while
-  double daemon_kills_per_minute = 0;
+  double daemon_kills_per_minute = 30;
   std::string python{};  // that has a tensord of the same build; empty: no workers in Python
   std::string python_worker{};
 };

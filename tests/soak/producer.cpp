@@ -26,7 +26,9 @@ class Producer {
       case 0: return put_bound();
       case 1: return looker_.look_again();
       case 2: return static_cast<void>(looker_.look({range_, any}));
-      case 3: return looker_.drop_some();
+      case 3:
+        if (actor_.random.one_in(8)) looker_.drop_some();
+        return;
       case 4: return abort(any);
       case 5:
         if (actor_.random.one_in(8)) begin_again();

@@ -57,46 +57,66 @@ std::set<std::string> look_at_everything(Actor& actor, Reckoning& reckoning) {
   return names;
 }
 
-void compare(const Scoreboard& board, const char* when, const StoreStats& stats, const KernelFigures& at_rest,
-             const std::optional<KernelFigures>& now) {
-  if (!now) return;
-  const auto wrong = [&](const std::string& what) { board.leak(std::string(when) + ": " + what); };
-  if (const auto text = difference(at_rest.descriptors, now->descriptors); !text.empty())
-    wrong("descriptors " + text);
-  if (const auto text = difference(at_rest.mappings, now->mappings); !text.empty()) wrong("mappings " + text);
-  if (now->segments != stats.segments || now->segment_bytes != stats.reserved_bytes) {
-    wrong("memory of " + std::to_string(now->segments) + " segments, " + std::to_string(now->segment_bytes) +
-          " bytes; the store says " + std::to_string(stats.segments) + ", " +
-          std::to_string(stats.reserved_bytes));
-  }
+std::optional<StoreFigures> figures_of(const test::KeptStore& kept, const Store& store) {
+  const auto daemon = kernel_figures(test::KeptStore::daemon_pid(store));
+  const auto keeper = kernel_figures(kept.keeper_pid());
+  if (!daemon || !keeper) return std::nullopt;
+  return StoreFigures{*daemon, *keeper};
 }
 
-// The daemon's figures once they agree with what they should be; at the latest after a while.
-std::optional<KernelFigures> settled_figures(const Store& store,
-                                             const std::optional<KernelFigures>& at_rest) {
-  std::optional<KernelFigures> now;
+// What one of the two processes has too much, or too little; empty if nothing.
+std::string excess(const KernelFigures& at_rest, const KernelFigures& now, const StoreStats& stats) {
+  std::string text = difference(at_rest.descriptors, now.descriptors);
+  if (const std::string mappings = difference(at_rest.mappings, now.mappings); !mappings.empty()) {
+    text += " (mapped: " + mappings + ")";
+  }
+  if (now.segments != stats.segments || now.segment_bytes != stats.reserved_bytes) {
+    text += " " + std::to_string(now.segments) + " segments with " + std::to_string(now.segment_bytes) +
+            " bytes behind them; the store says " + std::to_string(stats.segments) + ", " +
+            std::to_string(stats.reserved_bytes);
+  }
+  return text;
+}
+
+// Once they are as they should be; says to the board what they are if they do not come to that.
+std::optional<StoreFigures> settled_figures(const Actor& actor, const test::KeptStore& kept, const char* when,
+                                            const std::optional<StoreFigures>& at_rest) {
+  std::optional<StoreFigures> now;
   if (!at_rest) return now;
+  std::string daemon, keeper;
   static_cast<void>(eventually([&] {
-    const StoreStats stats = store.stats();
-    now = kernel_figures(static_cast<pid_t>(stats.daemon_pid));
-    return now && now->segments == stats.segments && now->segment_bytes == stats.reserved_bytes &&
-           difference(at_rest->descriptors, now->descriptors).empty() &&
-           difference(at_rest->mappings, now->mappings).empty();
+    const StoreStats stats = actor.store.stats();
+    now = figures_of(kept, actor.store);
+    if (!now) return false;
+    daemon = excess(at_rest->daemon, now->daemon, stats);
+    keeper = excess(at_rest->keeper, now->keeper, stats);
+    return daemon.empty() && keeper.empty();
   }));
+  if (!daemon.empty()) actor.board().leak(std::string(when) + ", the daemon: " + daemon);
+  if (!keeper.empty()) actor.board().leak(std::string(when) + ", the keeper: " + keeper);
   return now;
 }
 
 }  // namespace
 
-std::optional<KernelFigures> figures_at_rest(const std::string& socket) {
-  const Store store = Store::connect({socket, /*start=*/false});
-  std::optional<KernelFigures> before;
-  // Until the next ledger is made ready, which it is a moment after this connection.
+std::optional<StoreFigures> figures_at_rest(const test::KeptStore& kept) {
+  // Of a daemon that was started by a keeper with a store, as any later one is.
+  {
+    const Store first = kept.connect();
+    test::KeptStore::kill_daemon(first);
+    first.put<std::uint64_t>("warm", std::vector<std::uint64_t>{1});
+    first.remove("warm");
+  }
+  const Store store = kept.connect();
+  static_cast<void>(eventually([&] { return is_at_rest(store.stats()); }));
+  std::optional<StoreFigures> before;
+  // Until that is over.
   for (int same = 0; same < 10;) {
-    const auto now = kernel_figures(static_cast<pid_t>(store.stats().daemon_pid));
+    const auto now = figures_of(kept, store);
     if (!now) return std::nullopt;
-    same = before && difference(before->descriptors, now->descriptors).empty() &&
-                   difference(before->mappings, now->mappings).empty()
+    const StoreStats stats = store.stats();
+    same = before && excess(before->daemon, now->daemon, stats).empty() &&
+                   excess(before->keeper, now->keeper, stats).empty()
                ? same + 1
                : 0;
     before = now;
@@ -105,10 +125,10 @@ std::optional<KernelFigures> figures_at_rest(const std::string& socket) {
   return before;
 }
 
-Reckoning reckon(const Scoreboard& board, const std::string& socket, std::uint64_t keep_warm_bytes,
-                 const std::optional<KernelFigures>& at_rest) {
+Reckoning reckon(const Scoreboard& board, const test::KeptStore& kept, std::uint64_t keep_warm_bytes,
+                 const std::optional<StoreFigures>& at_rest) {
   Reckoning reckoning;
-  Actor actor({board, socket, kMaxWorkers - 1, 1});
+  Actor actor({board, kept.socket(), kMaxWorkers - 1, 1});
   const Store& store = actor.store;
   if (!eventually([&] { return is_at_rest(store.stats()); })) {
     board.leak("after all clients: " + text_of(store.stats()));
@@ -127,8 +147,7 @@ Reckoning reckon(const Scoreboard& board, const std::string& socket, std::uint64
     board.leak("of " + std::to_string(reckoning.tensors) + " tensors in " + std::to_string(reckoning.bytes) +
                " bytes: " + text_of(stats));
   }
-  reckoning.with_tensors = settled_figures(store, at_rest);
-  if (at_rest) compare(board, "with tensors", store.stats(), *at_rest, reckoning.with_tensors);
+  reckoning.with_tensors = settled_figures(actor, kept, "with tensors", at_rest);
 
   for (const std::string& name : names) store.remove(name);
   const auto is_empty = [&] {
@@ -137,8 +156,7 @@ Reckoning reckon(const Scoreboard& board, const std::string& socket, std::uint64
            now.reserved_bytes <= keep_warm_bytes;
   };
   if (!eventually(is_empty)) board.leak("after all was deleted: " + text_of(store.stats()));
-  reckoning.empty = settled_figures(store, at_rest);
-  if (at_rest) compare(board, "after all was deleted", store.stats(), *at_rest, reckoning.empty);
+  reckoning.empty = settled_figures(actor, kept, "after all was deleted", at_rest);
   return reckoning;
 }
 

@@ -27,28 +27,35 @@ void print_counts(const Scoreboard& board, const char* title, std::size_t from, 
   }
 }
 
-void print_figures(const char* when, const std::optional<KernelFigures>& figures) {
+std::uint64_t descriptors_of(const KernelFigures& figures) {
+  std::uint64_t sum = figures.segments;
+  for (const auto& [kind, count] : figures.descriptors) sum += count;
+  return sum;
+}
+
+void print_figures(const char* when, const std::optional<StoreFigures>& figures) {
   if (!figures) return;
-  std::uint64_t descriptors = figures->segments;
-  for (const auto& [kind, count] : figures->descriptors) descriptors += count;
-  std::printf("%s: %llu descriptors, %llu segments with %s behind them, the daemon resident in %s\n", when,
-              static_cast<unsigned long long>(descriptors),
-              static_cast<unsigned long long>(figures->segments), human_bytes(figures->segment_bytes).c_str(),
-              human_bytes(figures->resident_bytes).c_str());
+  const KernelFigures& daemon = figures->daemon;
+  std::printf(
+      "%s: %llu descriptors (the keeper %llu), %llu segments with %s behind them, the daemon resident in "
+      "%s\n",
+      when, static_cast<unsigned long long>(descriptors_of(daemon)),
+      static_cast<unsigned long long>(descriptors_of(figures->keeper)),
+      static_cast<unsigned long long>(daemon.segments), human_bytes(daemon.segment_bytes).c_str(),
+      human_bytes(daemon.resident_bytes).c_str());
 }
 
 }  // namespace
 
 void print_report(const Scoreboard& board, const Options& options, const Workers::Kills& kills,
-                  std::uint64_t daemon_kills, const Reckoning& reckoning) {
+                  const Reckoning& reckoning) {
   std::printf("\nsoak: %.0f s, seed %llu\n", options.seconds, static_cast<unsigned long long>(options.seed));
   print_counts(board, "operations", 0, kOperations);
   print_counts(board, "errors that are answers", kOperations, kCounts);
-  std::uint64_t survived = daemon_kills;
+  std::uint64_t survived = 0;
   for (const auto& [kind, count] : kills) survived += count;
   std::printf("kills survived: %llu\n", static_cast<unsigned long long>(survived));
   for (const auto& [kind, count] : kills) print(kind.c_str(), count);
-  print("killed: the daemon", daemon_kills);
   std::printf("at the end: %llu tensors in %s\n", static_cast<unsigned long long>(reckoning.tensors),
               human_bytes(reckoning.bytes).c_str());
   print_figures("  the kernel, with them", reckoning.with_tensors);

@@ -9,6 +9,6 @@
 namespace tensord::soak {
 
 void print_report(const Scoreboard& board, const Options& options, const Workers::Kills& kills,
-                  std::uint64_t daemon_kills, const Reckoning& reckoning);
+                  const Reckoning& reckoning);
 
 }  // namespace tensord::soak

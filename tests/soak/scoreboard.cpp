@@ -49,8 +49,8 @@ std::string Scoreboard::layout() const {
          << (sort == Sort::kSealed ? "sealed"
              : sort == Sort::kLive ? "live"
                                    : "batch")
-         << "\", " << names_of({0, cell}).size() << ", " << sizes.max_words << ", " << sizes.one_huge_in
-         << "]";
+         << "\", " << names_of({0, cell}).size() << ", " << sizes.min_words << ", " << sizes.max_words << ", "
+         << sizes.one_huge_in << "]";
   }
   json << "], \"bound_words\": " << kBoundSizes.max_words << ", \"huge_words\": " << kHugeWords << "}";
   return json.str();

@@ -21,9 +21,8 @@ std::optional<std::string> Sight::contradicts(std::uint64_t stamp) const {
   if (after.sequence == before_.sequence && after.is_quiet()) {
     possible = stamp == after.now;
   } else if (after.sequence - before_.sequence <= 1) {
-    // One operation, of which the state that is not quiet tells both ends.
-    const State& under_way = after.is_quiet() ? before_ : after;
-    possible = stamp == under_way.now || stamp == under_way.next;
+    // One operation at most. `now` is written before the sequence turns even, so either may have it already.
+    possible = before_.allows(stamp) || after.allows(stamp);
   } else {
     // Several. Stamps only grow.
     possible = stamp == 0 || (stamp >= before_.now && stamp <= cell_.last_stamp);

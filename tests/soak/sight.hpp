@@ -26,6 +26,9 @@ class Sight {
   struct State {
     std::uint64_t sequence = 0, now = 0, next = 0;
     [[nodiscard]] bool is_quiet() const { return sequence % 2 == 0; }
+    [[nodiscard]] bool allows(std::uint64_t stamp) const {
+      return stamp == now || (!is_quiet() && stamp == next);
+    }
     [[nodiscard]] std::string text() const;
   };
   [[nodiscard]] State read() const;

@@ -39,12 +39,12 @@ def hash_of(name: str) -> int:
     return value
 
 
-def words_of(name: str, stamp: int, max_words: int, one_huge_in: int, huge_words: int) -> int:
+def words_of(name: str, stamp: int, min_words: int, max_words: int, one_huge_in: int, huge_words: int) -> int:
     draw = mix((hash_of(name) + stamp * ODD) & MASK)
     if one_huge_in and draw % one_huge_in == 0:
         return huge_words
-    doublings = (max_words // (HEADER_WORDS + 1)).bit_length()
-    base = (HEADER_WORDS + 1) << ((draw >> 8) % doublings)
+    doublings = (max_words // min_words).bit_length()
+    base = min_words << ((draw >> 8) % doublings)
     return min(base + (draw >> 16) % base, max_words)
 
 
@@ -236,7 +236,7 @@ class Producer:
     def put_bound(self) -> None:
         name = f"{self.bound_prefix}{self.bound}"
         self.board.begin("put bound to its client")
-        length = words_of(name, self.bound + 1, self.layout["bound_words"], 0, 0)
+        length = words_of(name, self.bound + 1, HEADER_WORDS + 1, self.layout["bound_words"], 0, 0)
         try:
             self.store.put(name, content(name, self.bound + 1, length), lifetime="client")
             self.bound += 1

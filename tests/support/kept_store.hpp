@@ -38,9 +38,13 @@ class KeptStore {
   // Has the next daemon die at the `count`th time that it reaches this point (os/crash_point.hpp), and makes
   // it the next one at once. Returns when that serves; then whatever reaches the point kills it.
   void let_daemon_die_at(const Store& store, const std::string& point, int count = 1) const {
-    std::ofstream(crash_file()) << point << ' ' << count << '\n';
+    let_next_daemon_die_at(point, count);
     kill_daemon(store);
     static_cast<void>(store.stats());
+  }
+  // The same of the daemon that is started next, whenever that is.
+  void let_next_daemon_die_at(const std::string& point, int count) const {
+    std::ofstream(crash_file()) << point << ' ' << count << '\n';
   }
   // Whether it died there; if not, it is not to any more, from its next start on.
   [[nodiscard]] bool did_die() const { return !std::filesystem::remove(crash_file()); }

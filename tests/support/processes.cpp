@@ -78,6 +78,12 @@ std::uint64_t page_faults_of_main_thread(pid_t pid) {
   return stat.number(10) + stat.number(12);
 }
 
+std::optional<pid_t> child_of(pid_t parent) {
+  std::ifstream children(directory_of(parent) / "task" / std::to_string(parent) / "children");
+  pid_t child = 0;
+  return children >> child ? std::optional(child) : std::nullopt;
+}
+
 std::size_t own_maps() {
   std::ifstream maps("/proc/self/maps");
   std::size_t count = 0;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace tensord::test {
 
@@ -18,6 +19,9 @@ namespace tensord::test {
 
 // Those of its first thread, which in the daemon is the event loop's; minor and major ones.
 [[nodiscard]] std::uint64_t page_faults_of_main_thread(pid_t pid);
+
+// The only child of a process that has one at most, such as a keeper; nothing if there is none now.
+[[nodiscard]] std::optional<pid_t> child_of(pid_t parent);
 
 // Of this process.
 [[nodiscard]] std::size_t own_maps();
