@@ -28,8 +28,9 @@ std::optional<KernelFigures> kernel_figures(pid_t process) {
   std::error_code error;
   std::set<ino_t> seen;
   for (const auto& entry : fs::directory_iterator(directory / "fd", error)) {
-    const fs::path link = fs::read_symlink(entry.path(), error);
-    if (error) continue;  // closed meanwhile
+    std::error_code gone;
+    const fs::path link = fs::read_symlink(entry.path(), gone);
+    if (gone) continue;  // closed meanwhile
     const std::string kind = kind_of(link);
     if (kind != kSegment) {
       ++figures.descriptors[kind];
