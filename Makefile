@@ -79,7 +79,7 @@ soak: wheel
 	$(say) 'the soak test, $(MINUTES) minutes: build/dev'
 	@cmake --preset dev
 	@cmake --build --preset dev --target soak --target tensord_daemon
-	@TENSORD_DAEMON=build/dev/daemon/tensord build/dev/tests/soak/soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
+	@TENSORD_DAEMON="$(CURDIR)/build/dev/daemon/tensord" build/dev/tests/soak/soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) \
 	  --python "$$(command -v python)" --python-worker tests/soak/worker.py
 
 # libFuzzer belongs to clang, which is all that is missing where these are skipped; scripts/setup installs it where
