@@ -61,9 +61,10 @@ int serve(daemon::Listener listener, const daemon::Options& options, std::vector
   const auto how = server.run();
   if (how == daemon::Service::End::kRestart) return daemon::kRestartExitCode;
   manager.notify("STOPPING=1");
-  daemon::log::info(
-      manager.keeps() ? "stopped: the store ends, unless the service manager starts another daemon for it"
-                      : "stopped: the store and its tensors are gone, views that clients hold stay readable");
+  const bool may_go_on = how == daemon::Service::End::kSignal && manager.keeps();
+  daemon::log::info("stopped with " + server.holdings() +
+                    (may_go_on ? ": they end, unless the service manager starts another daemon for them"
+                               : ": they are gone, views that clients hold stay readable"));
   return EXIT_SUCCESS;
 }
 

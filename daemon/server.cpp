@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 
+#include "human.hpp"
 #include "log.hpp"
 #include "session.hpp"
 
@@ -48,11 +49,17 @@ Service::End Server::run() {
   signals_.async_wait([this](const boost::system::error_code& error, int signal) {
     if (error) return;
     log::info(std::string("stopping on ") + (signal == SIGTERM ? "SIGTERM" : "SIGINT"));
-    end(Service::End::kStop);
+    end(Service::End::kSignal);
   });
   asio::co_spawn(loop_, accept_clients(), asio::detached);
   loop_.run();
   return how_;
+}
+
+std::string Server::holdings() const {
+  const protocol::StatsReply has = service_.stats();
+  return std::to_string(has.tensors) + " tensors, " + human_bytes(has.used_bytes) + " and " +
+         std::to_string(has.connections) + " connections";
 }
 
 void Server::begin(std::shared_ptr<Session> session) {
@@ -62,7 +69,7 @@ void Server::begin(std::shared_ptr<Session> session) {
 
 void Server::end(Service::End how) {
   how_ = how;
-  if (how == Service::End::kStop) listener_.unlink();
+  if (how != Service::End::kRestart) listener_.unlink();
   // After the handlers that are ready: the reply to Shutdown is among them.
   asio::post(loop_, [this] { loop_.stop(); });
 }

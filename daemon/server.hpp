@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include <boost/asio.hpp>
 
@@ -25,6 +26,8 @@ class Server {
          std::optional<Inherited> inherited);
   // Serves until SIGTERM, SIGINT or a client's Shutdown. Returns what it was asked for.
   Service::End run();
+  // What is in the store: for the log.
+  [[nodiscard]] std::string holdings() const;
 
  private:
   boost::asio::awaitable<void> accept_clients();
@@ -40,7 +43,7 @@ class Server {
   Service service_;
   Rings rings_;
   std::optional<Recurring> watchdog_;
-  Service::End how_ = Service::End::kStop;
+  Service::End how_ = Service::End::kSignal;
   std::deque<std::weak_ptr<Session>> silent_;  // the longest first; those that spoke go with the next accept
 };
 

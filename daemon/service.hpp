@@ -39,7 +39,8 @@ namespace tensord::daemon {
 
 class Service {
  public:
-  enum class End { kStop, kRestart };
+  // kSignal: to stop, but whoever keeps the store may start another daemon for it. kStop: the store ends.
+  enum class End { kSignal, kStop, kRestart };
   // `end` is called when a client that may do so asks for it. With what a daemon before this one left, it
   // goes on where that one ended. Throws std::runtime_error if that is of another version; it is all there
   // still. REQUIRES: the manager stays.
