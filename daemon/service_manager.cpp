@@ -66,11 +66,17 @@ void ServiceManager::notify(std::string_view lines) { send(lines); }
 
 bool ServiceManager::send(std::string_view lines, std::span<const int> fds) {
   if (!socket_) return true;
-  int code = ECONNREFUSED;
+  int code = EAGAIN;
   try {
     if (os::send_message(socket_.get(), std::as_bytes(std::span(lines)), fds)) return true;
   } catch (const std::system_error& error) {
     code = error.code().value();
+  }
+  if (code == ECONNREFUSED) {
+    log::error("the service manager is gone: from now on nobody keeps this store when its daemon dies");
+    socket_.reset();
+    max_kept_ = 0;
+    return false;
   }
   log::error("the service manager cannot be told '" + std::string(lines.substr(0, lines.find('\n'))) +
              "': " + std::generic_category().message(code));
@@ -94,6 +100,7 @@ Result<Done> ServiceManager::keep(const std::string& name, std::span<const int> 
   }
   // FDPOLL=0: that a client has hung up is for the next daemon to find out, who then knows whose that was.
   if (!send("FDSTORE=1\nFDPOLL=0\nFDNAME=" + name, fds)) {
+    if (!keeps()) return Done{};
     return Failure{Errc::kInternal,
                    "the service manager does not take a descriptor to keep: see the daemon's log"};
   }
