@@ -202,6 +202,28 @@ TEST_CASE("of two tensors that are published under one name the later one counts
   CHECK(after.registry.figures().dying == 1);
 }
 
+TEST_CASE("what a daemon of another layout left is not taken over, and not changed", "[recovery]") {
+  Remains remains;
+  {
+    Daemon before(remains, true);
+    before.put(before.join(), "a/b");
+  }
+  REQUIRE(Book::open(remains.book.bytes()));
+  CHECK_FALSE(Book::open(remains.book.bytes().first(4096)));
+  CHECK_FALSE(Book::open(remains.book.bytes().first(remains.book.bytes().size() - 4096)));
+  auto& version = reinterpret_cast<BookHeader*>(remains.book.bytes().data())->version;
+  ++version;
+  CHECK_FALSE(Book::open(remains.book.bytes()));
+  --version;
+  auto& layout = reinterpret_cast<shm::CatalogHeader*>(remains.catalog.bytes().data())->layout_version;
+  ++layout;
+  CHECK_FALSE(shm::CatalogWriter::reopen(remains.catalog.bytes()));
+  --layout;
+  Daemon after(remains, false);
+  after.recover(Pool{1, Kind::kSealed});
+  CHECK(after.names() == std::vector<std::string>{"a/b"});
+}
+
 TEST_CASE("a store of which any bytes were damaged is recovered without what cannot be, and never crashes",
           "[recovery]") {
   std::mt19937 random(2026);
