@@ -37,22 +37,24 @@ def eventually(condition: Callable[[], object], patience_s: float = 20.0) -> boo
     return True
 
 
-def _die_with_the_tests() -> None:
+def _die_with_the_tests(how: signal.Signals) -> None:
     # Also when pytest itself is killed, no daemon of its tests runs on.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, how)
 
 
 class RunningDaemon:
     def __init__(self, directory: str | Path, *options: str) -> None:
         self.socket = str(Path(directory) / "tensord.sock")
         self.log_path = Path(directory) / "tensord.log"
+        # A keeper has a daemon to stop.
+        at_our_end = signal.SIGTERM if "--keep" in options else signal.SIGKILL
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [program(), "--socket", self.socket, "--log-level", "info", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_the_tests,
+                preexec_fn=lambda: _die_with_the_tests(at_our_end),
             )
         if not eventually(lambda: self._serves() or self.process.poll() is not None):
             raise RuntimeError("the daemon did not come up: " + self.log())
