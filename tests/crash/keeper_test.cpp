@@ -151,6 +151,13 @@ TEST_CASE("a daemon whose keeper was killed serves on, and nobody takes its plac
   const Store store = kept.connect();
   const pid_t daemon = KeptStore::daemon_pid(store);
   REQUIRE(::kill(kept.keeper_pid(), SIGKILL) == 0);
+  // Whatever becomes of this test, the daemon does not outlive it.
+  struct Ender {
+    pid_t pid;
+    ~Ender() {
+      if (exists(pid)) ::kill(pid, SIGTERM);
+    }
+  } const ender{daemon};
   REQUIRE(eventually([&] { return !kept.running(); }));
   store.put<float>("a/b", kValues);
   CHECK(holds(store.attach("a/b"), kValues));
