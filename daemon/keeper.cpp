@@ -25,8 +25,6 @@
 namespace tensord::daemon {
 namespace {
 
-// Two for each message of the daemon's, and more than it needs to take over a large store.
-constexpr std::chrono::seconds kWatchdog{30};
 // After a daemon that did not become ready, the next one waits: first so long, then twice as long each time.
 constexpr std::chrono::milliseconds kFirstPause{100};
 constexpr std::chrono::milliseconds kLongestPause{5000};
@@ -102,9 +100,11 @@ std::string how_it_ended(int status) {
 
 }  // namespace
 
-Keeper::Keeper(Listener listener, char** arguments, std::optional<Background> background)
+Keeper::Keeper(Listener listener, char** arguments, std::chrono::seconds watchdog,
+               std::optional<Background> background)
     : listener_(std::move(listener)),
       arguments_(arguments),
+      watchdog_(watchdog),
       program_(own_program()),
       background_(std::move(background)) {
   std::tie(notify_socket_, notify_name_) = make_notify_socket();
@@ -156,7 +156,8 @@ void Keeper::become_daemon() {
   ::setenv("LISTEN_FDNAMES", names.c_str(), 1);
   ::setenv("NOTIFY_SOCKET", notify_name_.c_str(), 1);
   ::setenv("FDSTORE", std::to_string(max_kept()).c_str(), 1);
-  ::setenv("WATCHDOG_USEC", std::to_string(std::chrono::microseconds(kWatchdog).count()).c_str(), 1);
+  // Of 0 the daemon thinks as of none.
+  ::setenv("WATCHDOG_USEC", std::to_string(std::chrono::microseconds(watchdog_).count()).c_str(), 1);
   ::setenv("WATCHDOG_PID", std::to_string(::getpid()).c_str(), 1);
   // From the second one on, standard error is the log already.
   if (background_) ::setenv(kLogVariable, (listener_.path() + ".log").c_str(), 1);
@@ -190,8 +191,8 @@ void Keeper::look_after_daemon() {
     if (::waitpid(daemon_, &status, WNOHANG) == daemon_) {
       take_messages();  // it may have sent one since
       daemon_ended(status);
-    } else if (Clock::now() >= last_sign_of_life_ + kWatchdog) {
-      log::error("the daemon has given no sign of life for " + std::to_string(kWatchdog.count()) +
+    } else if (watchdog_.count() > 0 && Clock::now() >= last_sign_of_life_ + watchdog_) {
+      log::error("the daemon has given no sign of life for " + std::to_string(watchdog_.count()) +
                  " s and is killed");
       last_sign_of_life_ = Clock::now();
       ::kill(daemon_, SIGKILL);
@@ -203,8 +204,8 @@ void Keeper::look_after_daemon() {
 // ---- what happens -----------------------------------------------------------------------------
 
 std::optional<Keeper::Clock::time_point> Keeper::deadline() const {
-  if (daemon_ > 0) return last_sign_of_life_ + kWatchdog;
-  return start_again_;
+  if (daemon_ < 0) return start_again_;
+  return watchdog_.count() > 0 ? std::optional(last_sign_of_life_ + watchdog_) : std::nullopt;
 }
 
 void Keeper::await_something() {

@@ -6,7 +6,7 @@
 //
 //   daemon ends with 0                      it was to stop: the keeper ends, and the store with it
 //   killed, or ends with anything else      it is started again, ever later if it does not get far
-//   does not say WATCHDOG=1 for kWatchdog   it is killed
+//   does not say WATCHDOG=1 for so long     it is killed (--watchdog)
 //   SIGTERM, SIGINT, SIGHUP to the keeper   it stops the daemon, and ends
 //
 // Whenever it starts the daemon, it starts the program that is there by then: so an upgrade is a restart.
@@ -39,7 +39,9 @@ class Keeper {
  public:
   // The daemon is the program that this process runs, with the same arguments; it serves that listener.
   // `background` hears of its readiness. Throws std::system_error.
-  Keeper(Listener listener, char** arguments, std::optional<Background> background);
+  // A watchdog of 0 seconds: none.
+  Keeper(Listener listener, char** arguments, std::chrono::seconds watchdog,
+         std::optional<Background> background);
   // Returns the exit code for the process, after the daemon's end.
   int run();
 
@@ -59,6 +61,7 @@ class Keeper {
 
   Listener listener_;
   char** const arguments_;
+  const std::chrono::seconds watchdog_;
   const std::string program_;
   std::optional<Background> background_;
   os::UniqueFd notify_socket_;

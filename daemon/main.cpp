@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -100,7 +101,10 @@ int main(int argc, char** argv) {
       background->report_ready("/dev/null");
       return EXIT_SUCCESS;
     }
-    if (options->keep) return daemon::Keeper(std::move(*listener), argv, std::move(background)).run();
+    if (options->keep)
+      return daemon::Keeper(std::move(*listener), argv, std::chrono::seconds(options->watchdog_s),
+                            std::move(background))
+          .run();
     return serve(std::move(*listener), *options, {}, std::move(background));
   } catch (const std::exception& error) {
     daemon::log::error(error.what());

@@ -117,6 +117,11 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
       "--keep", options.keep,
       "Start the daemon again whenever it dies, and lose nothing by it; ignored under systemd, which "
       "does that itself");
+  app.add_option(
+         "--watchdog", options.watchdog_s,
+         "With --keep: seconds after which a daemon that does nothing is killed and started again; 0: never")
+      ->envname("TENSORD_WATCHDOG")
+      ->capture_default_str();
   app.add_flag("--background", options.background, "Return once the daemon serves, and let it run on");
   std::map<std::string, log::Level> levels{{"debug", log::Level::kDebug},
                                            {"info", log::Level::kInfo},

@@ -18,6 +18,9 @@ inline constexpr std::uint32_t kDefaultMaxTensors = 65'536;
 inline constexpr std::uint32_t kDefaultMaxConnections = 1'024;
 inline constexpr std::uint64_t kDefaultKeepWarmBytes = std::uint64_t{1} << 30;
 
+// Far longer than anything that the daemon does without a look at its timers.
+inline constexpr std::uint32_t kDefaultWatchdogSeconds = 30;
+
 struct Options {
   std::string socket;
   std::uint64_t max_bytes = 0;
@@ -29,6 +32,7 @@ struct Options {
   HugePages huge_pages = HugePages::kAuto;
   Reserve reserve = Reserve::kAhead;
   bool keep = false;
+  std::uint32_t watchdog_s = kDefaultWatchdogSeconds;  // of --keep; 0: none
   bool background = false;
   log::Level log_level = log::Level::kInfo;
 };

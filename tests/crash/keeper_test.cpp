@@ -173,6 +173,25 @@ TEST_CASE("a daemon whose keeper was killed serves on, and nobody takes its plac
   CHECK(eventually([&] { return !exists(daemon); }));
 }
 
+TEST_CASE("a daemon that hangs is killed by its keeper, and nothing is lost", "[crash][keeper]") {
+  const KeptStore kept({"--watchdog", "1"});
+  const Store store = kept.connect();
+  store.put<float>("a/b", kValues);
+  const pid_t daemon = KeptStore::daemon_pid(store);
+  REQUIRE(::kill(daemon, SIGSTOP) == 0);
+  CHECK(holds(kept.connect().attach("a/b"), kValues));
+  CHECK(KeptStore::daemon_pid(store) != daemon);
+  CHECK(kept.log().find("no sign of life for 1 s") != std::string::npos);
+}
+
+TEST_CASE("a daemon that has nothing to do is no daemon that hangs", "[crash][keeper]") {
+  const KeptStore kept({"--watchdog", "1"});
+  const Store store = kept.connect();
+  const pid_t daemon = KeptStore::daemon_pid(store);
+  ::sleep(3);
+  CHECK(KeptStore::daemon_pid(store) == daemon);
+}
+
 TEST_CASE("a keeper takes no orders from strangers", "[crash][keeper]") {
   const KeptStore kept;
   const Store store = kept.connect();
