@@ -41,8 +41,13 @@ std::uint64_t sum_in(const std::string& file, std::initializer_list<std::string_
   return sum;
 }
 
-bool lists(const std::string& commas, std::string_view word) {
-  return ("," + commas + ",").find("," + std::string(word) + ",") != std::string::npos;
+bool lists(std::string_view commas, std::string_view word) {
+  while (!commas.empty()) {
+    const std::string_view first = commas.substr(0, commas.find(','));
+    if (first == word) return true;
+    commas.remove_prefix(std::min(first.size() + 1, commas.size()));
+  }
+  return false;
 }
 
 }  // namespace
