@@ -235,11 +235,11 @@ TEST_CASE("a daemon that does not get so far as to serve is no reason to keep on
   const int status = tensord::test::in_child([&] {
     const char* const program = std::getenv("TENSORD_DAEMON");
     ::freopen("/dev/null", "w", stderr);
-    // Sixteen million tensors' catalog and book cannot be mapped in this little address space.
-    const rlimit little{1 << 30, 1 << 30};
-    ::setrlimit(RLIMIT_AS, &little);
+    // No file may be as large as a catalog.
+    const rlimit little{1 << 20, 1 << 20};
+    ::setrlimit(RLIMIT_FSIZE, &little);
     const std::string socket = unused.directory() / "none.sock";
-    ::execl(program, program, "--keep", "--max-tensors", "16777216", "--socket", socket.c_str(), nullptr);
+    ::execl(program, program, "--keep", "--socket", socket.c_str(), nullptr);
     return 0;
   });
   CHECK(WIFEXITED(status));
