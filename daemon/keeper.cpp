@@ -21,6 +21,8 @@
 #include <utility>
 
 #include "log.hpp"
+#include "os/socket.hpp"
+#include "parts.hpp"
 
 namespace tensord::daemon {
 namespace {
@@ -32,7 +34,6 @@ constexpr std::chrono::milliseconds kLongestPause{5000};
 constexpr rlim_t kMaxKept = 65'536;
 // The keeper's own descriptors, and the daemon's while it begins.
 constexpr rlim_t kSpareFds = 64;
-constexpr std::size_t kMaxFdsOfMessage = 253;  // the kernel's own limit
 
 // A daemon that begins has each twice for a moment.
 rlim_t max_kept() {
@@ -81,11 +82,10 @@ sigset_t keepers_signals() {
 // The value of NAME in lines of NAME=value; nothing if it is not there.
 std::optional<std::string_view> value_of(std::string_view lines, std::string_view name) {
   while (!lines.empty()) {
-    const std::string_view line = lines.substr(0, lines.find('\n'));
+    const std::string_view line = take_part(lines, '\n');
     if (line.size() > name.size() && line.starts_with(name) && line[name.size()] == '=') {
       return line.substr(name.size() + 1);
     }
-    lines.remove_prefix(std::min(line.size() + 1, lines.size()));
   }
   return std::nullopt;
 }
@@ -225,36 +225,13 @@ void Keeper::await_something() {
 
 void Keeper::take_messages() {
   for (;;) {
-    std::array<char, 4096> lines;
-    iovec part{lines.data(), lines.size()};
-    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxFdsOfMessage * sizeof(int))>
-        control{};
-    msghdr header{};
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    const ssize_t size = ::recvmsg(notify_socket_.get(), &header, MSG_CMSG_CLOEXEC);
-    if (size < 0) return;
-    pid_t sender = 0;
-    std::vector<os::UniqueFd> fds;
-    for (cmsghdr* one = CMSG_FIRSTHDR(&header); one != nullptr; one = CMSG_NXTHDR(&header, one)) {
-      if (one->cmsg_level != SOL_SOCKET) continue;
-      if (one->cmsg_type == SCM_CREDENTIALS) {
-        ucred credentials{};
-        std::memcpy(&credentials, CMSG_DATA(one), sizeof credentials);
-        sender = credentials.pid;
-      } else if (one->cmsg_type == SCM_RIGHTS) {
-        for (std::size_t at = 0; at + CMSG_LEN(0) < one->cmsg_len; at += sizeof(int)) {
-          int fd = -1;
-          std::memcpy(&fd, CMSG_DATA(one) + at, sizeof fd);
-          fds.emplace_back(fd);
-        }
-      }
-    }
+    std::array<std::byte, 4096> buffer;
+    os::Received received = os::receive_with_sender(notify_socket_.get(), buffer, os::kMaxFdsPerMessage);
+    if (received.would_block) return;
     // The socket has a name, so anybody can send to it.
-    if (sender != daemon_ || (header.msg_flags & MSG_TRUNC) != 0) continue;
-    take_message({lines.data(), static_cast<std::size_t>(size)}, std::move(fds));
+    if (received.sender_pid != daemon_ || received.truncated) continue;
+    take_message({reinterpret_cast<const char*>(buffer.data()), received.size_bytes},
+                 std::move(received.fds));
   }
 }
 

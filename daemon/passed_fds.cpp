@@ -3,9 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <string_view>
+
+#include "parts.hpp"
 
 namespace tensord::daemon {
 
@@ -19,9 +20,7 @@ std::vector<PassedFd> take_passed_fds() {
     for (int i = 0; i < std::atoi(count); ++i) {
       const int fd = kFirstPassedFd + i;
       if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) break;  // there are fewer than it says
-      const std::string_view name = names.substr(0, names.find(':'));
-      passed.push_back({std::string(name), os::UniqueFd(fd)});
-      names.remove_prefix(std::min(name.size() + 1, names.size()));
+      passed.push_back({std::string(take_part(names, ':')), os::UniqueFd(fd)});
     }
   }
   for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <utility>
 
+#include "parts.hpp"
+
 namespace tensord::daemon {
 namespace {
 
@@ -43,9 +45,7 @@ std::uint64_t sum_in(const std::string& file, std::initializer_list<std::string_
 
 bool lists(std::string_view commas, std::string_view word) {
   while (!commas.empty()) {
-    const std::string_view first = commas.substr(0, commas.find(','));
-    if (first == word) return true;
-    commas.remove_prefix(std::min(first.size() + 1, commas.size()));
+    if (take_part(commas, ',') == word) return true;
   }
   return false;
 }

@@ -32,9 +32,10 @@ UniqueFd new_socket(int flags) {
   return socket;
 }
 
-// Room for the descriptors of one message, aligned as the kernel wants its control messages.
+// Room for the descriptors of one message and for who sent it, aligned as the kernel wants its control
+// messages.
 struct alignas(cmsghdr) ControlBuffer {
-  std::array<char, CMSG_SPACE(kMaxFdsPerMessage * sizeof(int))> bytes{};
+  std::array<char, CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(kMaxFdsPerMessage * sizeof(int))> bytes{};
 };
 
 }  // namespace
@@ -90,7 +91,8 @@ bool send_message(int socket, std::span<const std::byte> message, std::span<cons
 
 namespace {
 
-Received receive(int socket, std::span<std::byte> buffer, std::size_t max_fds, int flags) {
+Received receive(int socket, std::span<std::byte> buffer, std::size_t max_fds, int flags,
+                 bool with_sender = false) {
   iovec part{buffer.data(), buffer.size()};
   msghdr header{};
   header.msg_iov = &part;
@@ -98,7 +100,8 @@ Received receive(int socket, std::span<std::byte> buffer, std::size_t max_fds, i
   ControlBuffer control;
   if (max_fds > 0) {
     header.msg_control = control.bytes.data();
-    header.msg_controllen = CMSG_SPACE(max_fds * sizeof(int));
+    // No more than is asked for: the kernel fills with descriptors what there is.
+    header.msg_controllen = CMSG_SPACE(max_fds * sizeof(int)) + (with_sender ? CMSG_SPACE(sizeof(ucred)) : 0);
   }
   Received received;
   const ssize_t size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | flags);
@@ -113,7 +116,13 @@ Received receive(int socket, std::span<std::byte> buffer, std::size_t max_fds, i
   received.size_bytes = static_cast<std::size_t>(size);
   for (cmsghdr* part_of = CMSG_FIRSTHDR(&header); part_of != nullptr;
        part_of = CMSG_NXTHDR(&header, part_of)) {
-    if (part_of->cmsg_level != SOL_SOCKET || part_of->cmsg_type != SCM_RIGHTS) continue;
+    if (part_of->cmsg_level != SOL_SOCKET) continue;
+    if (part_of->cmsg_type == SCM_CREDENTIALS) {
+      ucred sender{};
+      std::memcpy(&sender, CMSG_DATA(part_of), sizeof sender);
+      received.sender_pid = sender.pid;
+    }
+    if (part_of->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (part_of->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
       int fd = -1;
@@ -132,6 +141,10 @@ Received receive(int socket, std::span<std::byte> buffer, std::size_t max_fds, i
 
 Received receive_message(int socket, std::span<std::byte> buffer, std::size_t max_fds, bool block) {
   return receive(socket, buffer, max_fds, block ? 0 : MSG_DONTWAIT);
+}
+
+Received receive_with_sender(int socket, std::span<std::byte> buffer, std::size_t max_fds) {
+  return receive(socket, buffer, max_fds, MSG_DONTWAIT, /*with_sender=*/true);
 }
 
 Received peek_message(int socket, std::span<std::byte> buffer) {

@@ -35,12 +35,15 @@ struct Received {
   bool truncated = false;      // the message, or its descriptors, did not fit
   bool fds_lost = false;       // this process may open no more, so not all that were sent are in fds
   bool would_block = false;
+  int sender_pid = 0;  // receive_with_sender() only
   std::vector<UniqueFd> fds;
 };
 // Receives one message into `buffer`, and up to `max_fds` descriptors. Throws EINTR through, so
 // that the caller can look after signals.
 [[nodiscard]] Received receive_message(int socket, std::span<std::byte> buffer, std::size_t max_fds,
                                        bool block = true);
+// The same without blocking, and who sent it. REQUIRES: SO_PASSCRED is set.
+[[nodiscard]] Received receive_with_sender(int socket, std::span<std::byte> buffer, std::size_t max_fds);
 // Looks at the message that would be received next, without blocking and without its descriptors, of which
 // `truncated` tells. It stays where it is until drop_message().
 [[nodiscard]] Received peek_message(int socket, std::span<std::byte> buffer);
