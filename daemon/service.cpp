@@ -2,7 +2,6 @@
 
 #include "service.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -170,12 +169,12 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
   return welcome;
 }
 
-Service::Welcome Service::welcome_again(const Returning& returning) {
+Service::Welcome Service::welcome_again(const Returning& returning, int bell) {
   Welcome welcome;
   welcome.client = returning.client;
   welcome.fds[0] = memory_.catalog().open_read_only();
   welcome.fds[1] = returning.ledger.duplicate();
-  welcome.fds[2] = os::UniqueFd(::fcntl(returning.bell.get(), F_DUPFD_CLOEXEC, 0));
+  welcome.fds[2] = os::duplicate(bell);
   welcome.reply = hello_reply();
   return welcome;
 }

@@ -66,7 +66,7 @@ class Service {
   // Fails with kVersionMismatch, kLimitReached.
   Result<Welcome> welcome(const Credentials& who, const protocol::Hello& hello, int socket);
   // The same once more, for one who has returned and may not have heard it.
-  Welcome welcome_again(const Returning& returning);
+  Welcome welcome_again(const Returning& returning, int bell);
   void farewell(ClientId client);
 
   // Nothing: first somebody has to make memory. Then create() waits for it; nothing has changed yet.

@@ -2,7 +2,6 @@
 
 #include "session.hpp"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -51,6 +50,7 @@ Session::Session(asio::io_context& loop, Service::Returning returning, Service& 
     : Session(loop, std::move(returning.socket), service, rings) {
   client_ = returning.client;
   ring_ = returning.ring;
+  bell_.assign(returning.bell.release());
   returning_ = std::move(returning);
 }
 
@@ -112,12 +112,12 @@ asio::awaitable<Session::Next> Session::receive_one() {
 
 asio::awaitable<Session::Next> Session::answer(std::span<const std::byte> message) {
   const auto returning = std::exchange(returning_, std::nullopt);
+  if (client_ && !returning) co_return co_await handle(message);
   const auto said_hello = parse_hello(message);
-  if (client_ && !(returning && said_hello)) co_return co_await handle(message);
-  if (!said_hello) co_return refuse("its first message is no hello");
-  if (!returning) co_return hello(*said_hello);
+  if (!client_) co_return said_hello ? hello(*said_hello) : refuse("its first message is no hello");
+  if (!said_hello) co_return co_await handle(message);
   // The daemon before this one may have died before it answered.
-  Service::Welcome welcome = service_.welcome_again(*returning);
+  Service::Welcome welcome = service_.welcome_again(*returning, bell_.native_handle());
   Answer reply;
   reply.set(said_hello->header, Result(welcome.reply));
   co_return send(reply.bytes(), welcome.fds);
@@ -166,7 +166,6 @@ Session::Next Session::send(std::span<const std::byte> message, std::span<const 
 }
 
 void Session::resume_ring() {
-  bell_.assign(::fcntl(returning_->bell.get(), F_DUPFD_CLOEXEC, 0));
   listen_for_bell();
   // It may sleep for an answer that it was not woken for, or have posted without ringing, to be looked at.
   os::futex_wake_all(ring_.sleep_word());

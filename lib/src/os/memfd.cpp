@@ -65,11 +65,7 @@ UniqueFd Memfd::open_read_only() const {
   return read_only;
 }
 
-UniqueFd Memfd::duplicate() const {
-  UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
-  if (!copy) throw_errno("duplicating a descriptor");
-  return copy;
-}
+UniqueFd Memfd::duplicate() const { return os::duplicate(fd_.get()); }
 
 void Memfd::take_rights_of(const Memfd& other) const {
   while (::dup3(other.fd(), fd_.get(), O_CLOEXEC) < 0) {

@@ -1,7 +1,11 @@
 // UniqueFd: a file descriptor with one owner.
 #pragma once
 
+#include <fcntl.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
 
 #include <utility>
 
@@ -29,5 +33,12 @@ class UniqueFd {
  private:
   int fd_ = -1;
 };
+
+// A second descriptor of the same. Throws std::system_error.
+[[nodiscard]] inline UniqueFd duplicate(int fd) {
+  UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy) throw std::system_error(errno, std::generic_category(), "duplicating a descriptor");
+  return copy;
+}
 
 }  // namespace tensord::os
