@@ -306,6 +306,7 @@ class Registry {
   void finish_batch();
   void end_what_nobody_wants();
   void restore_index();
+  void wake_all_waiters();
 
   shm::CatalogWriter catalog_;
   Book& book_;

@@ -37,10 +37,10 @@ bool Registry::restore_client(std::uint32_t place, const Credentials& who, shm::
 
 Registry::Recovered Registry::recover(const Occupy& occupy) {
   Recovered recovered;
-  catalog_.index_clear();  // it may be half changed
   namespaces_.recover();
   restore_clients();
   recovered.tensors_lost = restore_slots(occupy);
+  restore_index();
   finish_batch();
 
   const RequestInHand& in_hand = book_.header().in_hand;
@@ -53,8 +53,8 @@ Registry::Recovered Registry::recover(const Occupy& occupy) {
   }
 
   end_what_nobody_wants();
-  restore_index();
   sweep();
+  wake_all_waiters();
   return recovered;
 }
 
@@ -265,9 +265,13 @@ void Registry::end_what_nobody_wants() {
   }
 }
 
+// It may be half changed.
 void Registry::restore_index() {
   catalog_.index_clear();
   for (const auto& [name, slot] : by_name_) catalog_.index_insert(tensors_[slot]->hash, slot);
+}
+
+void Registry::wake_all_waiters() {
   // Whoever waits for a name looks again, and says again that he waits.
   for (std::uint64_t event = 0; event < shm::kNameEventWords; ++event) {
     os::futex_wake_all(catalog_.announce(event));
