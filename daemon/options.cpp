@@ -93,7 +93,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   app.add_option("--max-connections-per-user", options.per_user.connections,
                  "Connections of one user at once; default: no limit but the store's")
       ->envname("TENSORD_MAX_CONNECTIONS_PER_USER")
-      ->check(CLI::Range(1u, 100'000u));
+      ->check(CLI::Range(1u, kMaxClients));
   app.add_option("--namespace-mode", namespace_mode,
                  "Who may read (4) and write (2) in a namespace: owner, group, others")
       ->envname("TENSORD_NAMESPACE_MODE")

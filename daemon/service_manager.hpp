@@ -3,12 +3,11 @@
 // that are to be kept for the next daemon, to the socket in $NOTIFY_SOCKET. The protocol is stable and this
 // small, which is why libsystemd is not a dependency.
 //
-// Without him   A daemon whose manager is gone serves on, and is not kept any more.
-// What is kept  A descriptor that the manager has been sent is safe at once: it reads what a daemon sent
-// before
-//               it looks whether that daemon has ended (docs/decisions/daemon-restart.md). So nothing waits
-//               for a confirmation (BARRIER=1).
-// Threads       one.
+// Without him  A daemon whose manager is gone serves on, and is not kept any more.
+// Kept         A descriptor that the manager has been sent is safe at once: it reads what a daemon sent
+//              before it looks whether that daemon has ended (docs/decisions/daemon-restart.md). So nothing
+//              waits for a confirmation (BARRIER=1).
+// Threads      one.
 #pragma once
 
 #include <chrono>

@@ -63,6 +63,18 @@ std::string attach_and_use(const Store& store, Mode mode = Mode::kRead) {
   }
 }
 
+// From now on the daemon answers every Request with this page, and anything else honestly. `page` stays.
+template <class Request, class Page>
+void answer_with(FakeDaemon& daemon, Page& page) {
+  daemon.answer = [&](std::span<const std::byte> request) {
+    RequestHeader header;
+    std::memcpy(&header, request.data(), sizeof header);
+    if (header.type != Request::kType) return daemon.honest(request);
+    page.header = {header.type, header.id, Errc::kOk, 0};
+    return reply_of(page);
+  };
+}
+
 }  // namespace
 
 TEST_CASE("a fake daemon that does not lie is one", "[hostile][daemon]") {
@@ -387,13 +399,7 @@ TEST_CASE("a daemon that answers more than it was asked is not listened to for e
   }
   SECTION("with pages of holders that do not go on, or say more than they hold") {
     HoldersReply page;
-    daemon.answer = [&](std::span<const std::byte> request) {
-      if (request.size() != sizeof(Holders)) return daemon.honest(request);
-      RequestHeader header;
-      std::memcpy(&header, request.data(), sizeof header);
-      page.header = {header.type, header.id, Errc::kOk, 0};
-      return reply_of(page);
-    };
+    answer_with<Holders>(daemon, page);
     page.more = 1;
     const Store store = daemon.connect();
     CHECK_THROWS_WITH(store.holders(), contains_text("do not go on"));
@@ -410,14 +416,7 @@ TEST_CASE("a daemon that answers more than it was asked is not listened to for e
   }
   SECTION("with pages of users that do not go on, or say more than they hold") {
     UsersReply page;
-    daemon.answer = [&](std::span<const std::byte> request) {
-      if (request.size() != sizeof(Users)) return daemon.honest(request);
-      RequestHeader header;
-      std::memcpy(&header, request.data(), sizeof header);
-      if (header.type != MessageType::kUsers) return daemon.honest(request);
-      page.header = {header.type, header.id, Errc::kOk, 0};
-      return reply_of(page);
-    };
+    answer_with<Users>(daemon, page);
     page.more = 1;
     const Store store = daemon.connect();
     CHECK_THROWS_WITH(store.users(), contains_text("do not go on"));

@@ -127,8 +127,7 @@ struct StoreStats {
 // What one user has of the store, and may have: his quota, or the store's limit where that is less.
 struct UserStats {
   std::uint32_t uid = 0;
-  std::uint64_t used_bytes =
-      0;  // of his tensors that live, with alignment, and granted ahead of his next puts
+  std::uint64_t used_bytes = 0;  // of his living tensors, with alignment, and granted ahead of his next puts
   std::uint64_t max_bytes = 0;
   std::uint64_t dying_bytes = 0;  // of deleted tensors that he views, whosever they were
   std::uint64_t max_dying_bytes = 0;
