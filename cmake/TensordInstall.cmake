@@ -1,48 +1,43 @@
-# What `cmake --install` puts where. Two components:
-#   tensord  library, headers, CMake package, programs, systemd units: for a system
-#   python   the extension module and the programs, laid out as a wheel: for `pip install .`
+# What `cmake --install` puts where. Three components:
+#   tensord      programs and systemd units: for a system that runs them
+#   tensord-dev  library, headers, CMake package, pkg-config file: to build against
+#   python       the extension module and the programs, laid out as a wheel: for `pip install .`
 
 include(CMakePackageConfigHelpers)
 
+# ---- tensord-dev ----------------------------------------------------------------------------------
+
 set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/tensord")
 
-install(TARGETS tensord EXPORT tensordTargets COMPONENT tensord
-  FILE_SET HEADERS COMPONENT tensord)
-install(EXPORT tensordTargets NAMESPACE tensord:: DESTINATION "${package_dir}" COMPONENT tensord)
-configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/tensordConfig.cmake.in" tensordConfig.cmake
-  INSTALL_DESTINATION "${package_dir}")
+install(TARGETS tensord EXPORT tensordTargets COMPONENT tensord-dev
+  FILE_SET HEADERS COMPONENT tensord-dev)
+install(EXPORT tensordTargets NAMESPACE tensord:: DESTINATION "${package_dir}" COMPONENT tensord-dev)
+configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/tensordConfig.cmake.in"
+  "${PROJECT_BINARY_DIR}/tensordConfig.cmake" INSTALL_DESTINATION "${package_dir}")
 # Before 1.0 a minor version may change the protocol.
-write_basic_package_version_file(tensordConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/tensordConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
 install(FILES
-  "${CMAKE_CURRENT_BINARY_DIR}/tensordConfig.cmake"
-  "${CMAKE_CURRENT_BINARY_DIR}/tensordConfigVersion.cmake"
-  DESTINATION "${package_dir}" COMPONENT tensord)
+  "${PROJECT_BINARY_DIR}/tensordConfig.cmake"
+  "${PROJECT_BINARY_DIR}/tensordConfigVersion.cmake"
+  DESTINATION "${package_dir}" COMPONENT tensord-dev)
 
-set(programs tensord_daemon)
+include(TensordPkgConfig)
+
+# ---- tensord --------------------------------------------------------------------------------------
+
+set(programs)
+if(TENSORD_BUILD_DAEMON)
+  list(APPEND programs tensord_daemon)
+  include(TensordUnits)
+endif()
 if(TENSORD_BUILD_TOOLS)
   list(APPEND programs tensorctl)
 endif()
-install(TARGETS ${programs} COMPONENT tensord)
+if(programs)
+  install(TARGETS ${programs} COMPONENT tensord)
+endif()
 
-# Units go to lib/, never to lib64/ or lib/<triplet>: that is where systemd looks below a prefix.
-# They are made while installing, because `cmake --install --prefix` chooses where the program lies.
-foreach(manager IN ITEMS system user)
-  set(source "${PROJECT_SOURCE_DIR}/systemd")
-  if(manager STREQUAL "user")
-    string(APPEND source "/user")
-  endif()
-  set(folder "lib/systemd/${manager}")
-  # Straight to its place: two installations from one build tree must not share a file.
-  install(CODE "
-    cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_PREFIX OUTPUT_VARIABLE prefix)
-    cmake_path(APPEND prefix \"${CMAKE_INSTALL_BINDIR}\" tensord OUTPUT_VARIABLE TENSORD_PROGRAM)
-    cmake_path(APPEND prefix \"${folder}\" tensord.service OUTPUT_VARIABLE unit)
-    message(STATUS \"Installing: \$ENV{DESTDIR}\${unit}\")
-    configure_file(\"${source}/tensord.service.in\" \"\$ENV{DESTDIR}\${unit}\" @ONLY)
-    list(APPEND CMAKE_INSTALL_MANIFEST_FILES \"\${unit}\")"
-    COMPONENT tensord)
-  install(FILES "${source}/tensord.socket" DESTINATION "${folder}" COMPONENT tensord)
-endforeach()
+# ---- python ---------------------------------------------------------------------------------------
 
 if(TENSORD_BUILD_PYTHON)
   install(TARGETS _core DESTINATION tensord COMPONENT python)

@@ -77,7 +77,9 @@ def run(*command, **options):
 def build_job(readme, args, scratch):
     """README's C++ program, built with README's CMake lines against an installation; the program's path."""
     prefix, source, build = scratch / "prefix", scratch / "job", scratch / "job-build"
-    run(args.cmake, "--install", args.build_dir, "--prefix", prefix, "--component", "tensord", stdout=subprocess.DEVNULL)
+    for component in ("tensord", "tensord-dev"):
+        command = (args.cmake, "--install", args.build_dir, "--prefix", prefix, "--component", component)
+        run(*command, stdout=subprocess.DEVNULL)
     source.mkdir()
     (source / "CMakeLists.txt").write_text(CMAKE_FRAME.format(block=block(readme, "cmake")))
     (source / "job.cpp").write_text(block(readme, "cpp"))

@@ -1,5 +1,6 @@
-// What a user writes who has no LibTorch.
+// What a user writes who has no LibTorch. Each of the projects here builds it in another way.
 #include <array>
+#include <span>
 
 #include <tensord/tensord.hpp>
 
