@@ -107,6 +107,9 @@ std::optional<Outcome> Dispatcher::handle_now(ClientId client, std::span<const s
     case MessageType::kUsers:
       return reply_to.operator()<protocol::Users>(
           [&](const auto& request) { return Result(service_.users(client, request)); });
+    case MessageType::kWaiters:
+      return reply_to.operator()<protocol::Waiters>(
+          [&](const auto& request) { return Result(service_.waiters(client, request)); });
     case MessageType::kShutdown:
       return reply_to.operator()<protocol::Shutdown>(
           [&](const auto& request) { return service_.shutdown(client, request); });

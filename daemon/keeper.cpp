@@ -23,6 +23,7 @@
 #include "log.hpp"
 #include "os/socket.hpp"
 #include "parts.hpp"
+#include "service_manager.hpp"
 
 namespace tensord::daemon {
 namespace {
@@ -155,6 +156,7 @@ void Keeper::become_daemon() {
   ::setenv("LISTEN_FDS", std::to_string(fds.size()).c_str(), 1);
   ::setenv("LISTEN_FDNAMES", names.c_str(), 1);
   ::setenv("NOTIFY_SOCKET", notify_name_.c_str(), 1);
+  ::setenv(ServiceManager::kKeeperVariable, "1", 1);
   ::setenv("FDSTORE", std::to_string(max_kept()).c_str(), 1);
   // Of 0 the daemon thinks as of none.
   ::setenv("WATCHDOG_USEC", std::to_string(std::chrono::microseconds(watchdog_).count()).c_str(), 1);

@@ -338,6 +338,8 @@ void Registry::enter(ClientId id, SlotIndex slot) {
   crash_point("tensor.enters");
   set_state(slot, SlotState::kPublished);
   crash_point("tensor.entered");
+  ++published_;
+  published_bytes_ += fresh.size_bytes;
   catalog_.index_insert(fresh.hash, slot);
   auto place = by_name_.lower_bound(fresh.name);
   if (place == by_name_.end() || place->first != fresh.name) {
@@ -432,6 +434,7 @@ void Registry::forget_draft(SlotIndex slot) {
 void Registry::let_die(SlotIndex slot) {
   Tensor& tensor = *tensors_[slot];
   if (tensor.state == SlotState::kPublished) {
+    ++deleted_;
     // After a replacement the name belongs to the successor.
     if (const auto named = by_name_.find(tensor.name); named != by_name_.end() && named->second == slot) {
       by_name_.erase(named);
@@ -532,7 +535,10 @@ Registry::Figures Registry::figures() const {
           static_cast<std::uint32_t>(dying_.size()),
           static_cast<std::uint32_t>(clients_.size()),
           dying_bytes_,
-          spare_bytes_};
+          spare_bytes_,
+          published_,
+          published_bytes_,
+          deleted_};
 }
 
 Failure Registry::already_exists(std::string_view name) const {

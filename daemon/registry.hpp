@@ -213,19 +213,38 @@ class Registry {
     std::uint64_t connected_unix_ns = 0;
     std::uint32_t views_untrusted = 0;
   };
-  // Calls visit(holder) from that place on (any values), until it returns false: of the tensors that have
-  // this name, or had it and are dying; without a name, of all that have none to be found by. May stop
-  // before, so that one call does not take long. Returns where to go on; nothing: that was all. Fails with
-  // kPermissionDenied: may not read there, and `sees_all` is false. Without a name it leaves that out
-  // instead.
-  Result<std::optional<HolderPlace>> visit_holders(ClientId asker, bool sees_all, std::string_view name,
+  // Of what: the tensors that have this name, or had it and are dying; all that have none to be found by; or
+  // all whose name begins, or began, so.
+  struct HeldBy {
+    protocol::Holders::Of of = protocol::Holders::Of::kName;
+    std::string_view text{};  // of kNameless: whatever
+  };
+  // Calls visit(holder) from that place on (any values), until it returns false. May stop before, so that
+  // one call does not take long. Returns where to go on; nothing: that was all. Fails, of a name, with
+  // kPermissionDenied: may not read there, and `sees_all` is false. Of others it leaves that out instead.
+  Result<std::optional<HolderPlace>> visit_holders(ClientId asker, bool sees_all, const HeldBy& asked_for,
                                                    HolderPlace from,
                                                    const std::function<bool(const Holder&)>& visit) const;
   static constexpr SlotIndex kSlotsLookedAt = 4096;  // by one call
 
+  // Who sleeps (registry_waiters.cpp).
+  struct Waiter {
+    ClientId client = 0;
+    Credentials who;
+    std::string name;
+    WaitsFor waits_for = WaitsFor::kName;
+    std::uint64_t since_unix_ns_untrusted = 0;
+  };
+  // Calls visit(waiters) with all that the asker may see of one connection, at most shm::kShownWaits, in the
+  // order of the connections from that number on, until it returns false. Returns the connection that it
+  // returned false for.
+  std::optional<ClientId> visit_waiters(ClientId asker, bool sees_all, ClientId from,
+                                        const std::function<bool(const std::vector<Waiter>&)>& visit) const;
+
   struct Figures {
     std::uint32_t tensors = 0, building = 0, dying = 0, clients = 0;
     std::uint64_t dying_bytes = 0, spare_bytes = 0;
+    std::uint64_t published = 0, published_bytes = 0, deleted = 0;  // since this daemon began
   };
   [[nodiscard]] Figures figures() const;
   [[nodiscard]] const Quotas& quotas() const { return quotas_; }
@@ -290,6 +309,8 @@ class Registry {
   // (registry_pinners.cpp).
   bool charge_pinners(SlotIndex slot);
   [[nodiscard]] std::vector<Holder> holders_of(SlotIndex slot, ClientId from) const;
+  [[nodiscard]] std::vector<Waiter> waiters_of(ClientId client,
+                                               const std::function<bool(const Waiter&)>& is_shown) const;
   [[nodiscard]] Failure not_found(std::string_view name, IfNone if_none = IfNone::kExplain) const;
   [[nodiscard]] Failure already_exists(std::string_view name) const;
   [[nodiscard]] std::string near_names(std::string_view name) const;
@@ -325,6 +346,7 @@ class Registry {
   std::bitset<shm::kNameEventWords> awaited_;  // name events that somebody may wait for
   SlotList dying_;
   std::uint64_t dying_bytes_ = 0;
+  std::uint64_t published_ = 0, published_bytes_ = 0, deleted_ = 0;  // since this daemon began
   SlotList spares_;
   std::uint64_t spare_bytes_ = 0;
 

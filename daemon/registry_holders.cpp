@@ -10,6 +10,7 @@
 namespace tensord::daemon {
 
 using shm::SlotState;
+using Of = protocol::Holders::Of;
 
 std::vector<Registry::Holder> Registry::holders_of(SlotIndex slot, ClientId from) const {
   const Tensor& tensor = *tensors_[slot];
@@ -34,18 +35,19 @@ std::vector<Registry::Holder> Registry::holders_of(SlotIndex slot, ClientId from
 }
 
 Result<std::optional<Registry::HolderPlace>> Registry::visit_holders(
-    ClientId asker, bool sees_all, std::string_view name, HolderPlace from,
+    ClientId asker, bool sees_all, const HeldBy& asked_for, HolderPlace from,
     const std::function<bool(const Holder&)>& visit) const {
   const Credentials& who = clients_.at(asker).who;
-  if (!name.empty() && !sees_all) {
-    if (const Result<Done> allowed = namespaces_.check(name, who, Right::kRead); !allowed) {
+  if (asked_for.of == Of::kName && !sees_all) {
+    if (const Result<Done> allowed = namespaces_.check(asked_for.text, who, Right::kRead); !allowed) {
       return allowed.failure();
     }
   }
   const auto is_asked_for = [&](const Tensor& tensor) {
-    if (!name.empty()) return tensor.name == name;
-    return tensor.state != SlotState::kPublished &&
-           (sees_all || namespaces_.check(tensor.namespace_id, who, Right::kRead));
+    if (asked_for.of == Of::kName) return tensor.name == asked_for.text;
+    const bool fits = asked_for.of == Of::kNameless ? tensor.state != SlotState::kPublished
+                                                    : tensor.name.starts_with(asked_for.text);
+    return fits && (sees_all || namespaces_.check(tensor.namespace_id, who, Right::kRead));
   };
   SlotIndex slots_left = kSlotsLookedAt;
   for (SlotIndex slot = from.slot; slot < slots_.reached(); ++slot) {

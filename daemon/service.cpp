@@ -537,6 +537,10 @@ protocol::StatsReply Service::stats() const {
   reply.connections = tensors.clients;
   reply.max_connections = options_.max_connections;
   reply.daemon_pid = static_cast<std::uint32_t>(::getpid());
+  reply.published = tensors.published;
+  reply.published_bytes = tensors.published_bytes;
+  reply.deleted = tensors.deleted;
+  reply.kept_by = static_cast<std::uint32_t>(manager_.kept_by());
   reply.version.assign(kVersion);
   return reply;
 }
@@ -554,24 +558,29 @@ Result<protocol::HoldersReply> Service::holders(ClientId client, const protocol:
   const Credentials& asker = connected_.at(client).who;
   protocol::HoldersReply reply;
   reply.your_pid = static_cast<std::uint32_t>(asker.pid);
-  const auto next = registry_.visit_holders(client, asker.uid == ::geteuid(), request.name.view(),
-                                            {request.from_slot, request.from_connection},
-                                            [&](const Registry::Holder& holder) {
-                                              if (reply.count == reply.entries.size()) return false;
-                                              const Tensor& tensor = registry_.tensor(holder.place.slot);
-                                              auto& entry = reply.entries[reply.count++];
-                                              entry.name.assign(tensor.name);
-                                              entry.slot = holder.place.slot;
-                                              entry.size_bytes = tensor.size_bytes;
-                                              entry.created_unix_ns = tensor.created_unix_ns;
-                                              entry.connected_unix_ns = holder.connected_unix_ns;
-                                              entry.connection = holder.place.client;
-                                              entry.pid = static_cast<std::uint32_t>(holder.who.pid);
-                                              entry.uid = holder.who.uid;
-                                              entry.views_untrusted = holder.views_untrusted;
-                                              entry.state = static_cast<std::uint32_t>(holder.state);
-                                              return true;
-                                            });
+  if (request.of > protocol::Holders::Of::kPrefix) {
+    return Failure{Errc::kInvalidArgument,
+                   "holders are asked for by a name, by a prefix, or of what has no name"};
+  }
+  const auto add = [&](const Registry::Holder& holder) {
+    if (reply.count == reply.entries.size()) return false;
+    const Tensor& tensor = registry_.tensor(holder.place.slot);
+    auto& entry = reply.entries[reply.count++];
+    entry.name.assign(tensor.name);
+    entry.slot = holder.place.slot;
+    entry.size_bytes = tensor.size_bytes;
+    entry.created_unix_ns = tensor.created_unix_ns;
+    entry.connected_unix_ns = holder.connected_unix_ns;
+    entry.connection = holder.place.client;
+    entry.pid = static_cast<std::uint32_t>(holder.who.pid);
+    entry.uid = holder.who.uid;
+    entry.views_untrusted = holder.views_untrusted;
+    entry.state = static_cast<std::uint32_t>(holder.state);
+    return true;
+  };
+  const auto next =
+      registry_.visit_holders(client, asker.uid == ::geteuid(), {request.of, request.name.view()},
+                              {request.from_slot, request.from_connection}, add);
   if (!next) return next.failure();
   if (const auto& place = next.value()) {
     reply.more = 1;
@@ -600,6 +609,33 @@ protocol::UsersReply Service::users(ClientId client, const protocol::Users& requ
     reply.entries[reply.count++] = {uid, 0, has.bytes, has.dying_bytes, has.tensors, has.connections};
     return sees_all;
   });
+  return reply;
+}
+
+protocol::WaitersReply Service::waiters(ClientId client, const protocol::Waiters& request) const {
+  const Credentials& asker = connected_.at(client).who;
+  protocol::WaitersReply reply;
+  reply.your_pid = static_cast<std::uint32_t>(asker.pid);
+  const auto add = [&](const std::vector<Registry::Waiter>& waiters) {
+    if (waiters.size() > reply.entries.size() - reply.count) return false;
+    for (const Registry::Waiter& waiter : waiters) {
+      auto& entry = reply.entries[reply.count++];
+      entry.name.assign(waiter.name);
+      entry.waits_for = static_cast<std::uint32_t>(waiter.waits_for);
+      entry.since_unix_ns_untrusted = waiter.since_unix_ns_untrusted;
+      entry.connection = waiter.client;
+      entry.pid = static_cast<std::uint32_t>(waiter.who.pid);
+      entry.uid = waiter.who.uid;
+    }
+    return true;
+  };
+  static_assert(protocol::WaitersReply::kMaxEntries >= shm::kShownWaits,
+                "a connection's waits fit into a page");
+  if (const auto next =
+          registry_.visit_waiters(client, asker.uid == ::geteuid(), request.from_connection, add)) {
+    reply.more = 1;
+    reply.next_connection = *next;
+  }
   return reply;
 }
 

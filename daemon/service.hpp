@@ -88,6 +88,7 @@ class Service {
   protocol::AskAboutReply ask_about(const protocol::AskAbout& request) const;
   Result<protocol::HoldersReply> holders(ClientId client, const protocol::Holders& request) const;
   protocol::UsersReply users(ClientId client, const protocol::Users& request) const;
+  protocol::WaitersReply waiters(ClientId client, const protocol::Waiters& request) const;
   Result<protocol::ShutdownReply> shutdown(ClientId client, const protocol::Shutdown& request);
   void nudge(const protocol::Nudge& request);
   void await(ClientId client, const protocol::Await& request);

@@ -53,6 +53,7 @@ ServiceManager ServiceManager::from_environment() {
   }
   ::setsockopt(manager.socket_.get(), SOL_SOCKET, SO_SNDTIMEO, &kSendTimeout, sizeof kSendTimeout);
   manager.max_kept_ = number_in("FDSTORE");
+  manager.is_keeper_ = number_in(kKeeperVariable) != 0;
   const bool watched = std::getenv("WATCHDOG_PID") == nullptr ||
                        number_in("WATCHDOG_PID") == static_cast<std::uint64_t>(::getpid());
   if (const std::uint64_t interval_us = number_in("WATCHDOG_USEC"); interval_us > 0 && watched) {
@@ -60,6 +61,11 @@ ServiceManager ServiceManager::from_environment() {
     manager.watchdog_ = std::chrono::milliseconds(interval_us / 1000 / 2 + 1);
   }
   return manager;
+}
+
+KeptBy ServiceManager::kept_by() const {
+  if (!keeps()) return KeptBy::kNobody;
+  return is_keeper_ ? KeptBy::kKeeper : KeptBy::kServiceManager;
 }
 
 void ServiceManager::notify(std::string_view lines) { send(lines); }

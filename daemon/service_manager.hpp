@@ -18,6 +18,8 @@
 #include <string_view>
 #include <unordered_map>
 
+#include <tensord/store.hpp>
+
 #include "os/unique_fd.hpp"
 #include "result.hpp"
 
@@ -32,6 +34,9 @@ class ServiceManager {
   // READY=1 and the like. Never fails: what cannot be said is logged.
   void notify(std::string_view lines);
 
+  // Who keeps them. A daemon that a keeper runs is told so by kKeeperVariable in its environment.
+  [[nodiscard]] KeptBy kept_by() const;
+  static constexpr const char* kKeeperVariable = "TENSORD_KEPT_BY_KEEPER";
   // Whether descriptors are kept for the next daemon.
   [[nodiscard]] bool keeps() const { return max_kept_ > 0; }
   // Has these kept, under this name. Fails with kLimitReached: the manager keeps no more.
@@ -52,6 +57,7 @@ class ServiceManager {
   void count(const std::string& name, std::size_t fds);
 
   os::UniqueFd socket_;  // none: there is nobody
+  bool is_keeper_ = false;
   std::size_t max_kept_ = 0;
   std::unordered_map<std::string, std::size_t> kept_by_name_;
   std::size_t kept_ = 0;         // the sum of those

@@ -31,6 +31,14 @@ py::object to_record(const Holder& holder) {
       arg("created_unix_ns") = holder.created_unix_ns, arg("connected_unix_ns") = holder.connected_unix_ns);
 }
 
+py::object to_record(const Waiter& waiter) {
+  using py::arg;
+  return record("Waiter")(arg("name") = waiter.name, arg("waits_for") = word_of(waiter.waits_for),
+                          arg("connection") = waiter.connection, arg("pid") = waiter.pid,
+                          arg("uid") = waiter.uid, arg("command") = waiter.command,
+                          arg("since_unix_ns") = waiter.since_unix_ns);
+}
+
 py::object to_record(const UserStats& user) {
   using py::arg;
   return record("UserStats")(arg("uid") = user.uid, arg("used_bytes") = user.used_bytes,
@@ -59,7 +67,9 @@ py::object to_record(const StoreStats& stats, const ClientStats& client) {
       arg("dying_tensors") = stats.dying_tensors, arg("building_tensors") = stats.building_tensors,
       arg("max_tensors") = stats.max_tensors, arg("segments") = stats.segments,
       arg("connections") = stats.connections, arg("max_connections") = stats.max_connections,
-      arg("daemon_pid") = stats.daemon_pid, arg("uptime_ms") = stats.uptime_ms,
+      arg("daemon_pid") = stats.daemon_pid, arg("kept_by") = word_of(stats.kept_by),
+      arg("uptime_ms") = stats.uptime_ms, arg("published") = stats.published,
+      arg("published_bytes") = stats.published_bytes, arg("deleted") = stats.deleted,
       arg("version") = stats.version, arg("bytes_copied_in") = client.bytes_copied_in,
       arg("bytes_copied_out") = client.bytes_copied_out, arg("requests") = client.requests);
 }

@@ -13,6 +13,7 @@ namespace tensord::python {
 [[nodiscard]] pybind11::object to_snapshot(pybind11::object array, std::uint64_t version);
 [[nodiscard]] pybind11::object to_record(const Holder& holder);
 [[nodiscard]] pybind11::object to_record(const UserStats& user);
+pybind11::object to_record(const Waiter& waiter);
 [[nodiscard]] pybind11::object to_record(const TensorInfo& info);
 [[nodiscard]] pybind11::object to_record(const StoreStats& stats, const ClientStats& client);
 

@@ -142,26 +142,33 @@ py::object info(const Store& store, std::string_view name) {
   return to_record(info);
 }
 
-py::list holders(const Store& store, std::optional<std::string_view> name) {
-  std::vector<Holder> found;
+// A list of records of what `ask` returns, without the GIL.
+template <class Ask>
+py::list records_of(Ask&& ask) {
+  decltype(ask()) found;
   {
     const NoGil no_gil;
-    found = name ? store.holders(*name) : store.holders();
+    found = ask();
   }
   py::list records;
-  for (const Holder& holder : found) records.append(to_record(holder));
+  for (const auto& one : found) records.append(to_record(one));
   return records;
 }
 
+py::list holders(const Store& store, std::optional<std::string_view> name) {
+  return records_of([&] { return name ? store.holders(*name) : store.holders(); });
+}
+
+py::list holders_of_all(const Store& store, std::string_view prefix) {
+  return records_of([&] { return store.holders_of_all(prefix); });
+}
+
 py::list users(const Store& store) {
-  std::vector<UserStats> found;
-  {
-    const NoGil no_gil;
-    found = store.users();
-  }
-  py::list records;
-  for (const UserStats& user : found) records.append(to_record(user));
-  return records;
+  return records_of([&] { return store.users(); });
+}
+
+py::list waiters(const Store& store) {
+  return records_of([&] { return store.waiters(); });
 }
 
 py::object stats(const Store& store) {
@@ -235,11 +242,20 @@ Hidden until the block ends, published whole then, dropped if the block raises. 
 name  None: who holds memory that no name leads to: the dying, what is being built, and spares; of all
       namespaces that this user may read.
 Raises NotFoundError (there is neither), PermissionDeniedError (root and the daemon's user may always ask).)")
+      .def("holders_of_all", &holders_of_all, arg("prefix") = "",
+           R"(Who holds anything whose name begins, or began, with `prefix`: Holders.
+
+Of all namespaces that this user may read. Every tensor of the store is looked at.)")
       .def("stats", &stats, "StoreStats: the store's figures, and what this Store object copied.")
       .def("users", &users,
            R"(What each user has of the store, and may have, ordered by uid: UserStats.
 
 All who have anything, for root and the daemon's user; for others only themselves.)")
+      .def("waiters", &waiters,
+           R"(Who sleeps until a name is published or a live tensor changes: Waiters.
+
+Of other users, only what this one may read. Of one connection the first 7 threads that sleep at a time
+can be seen.)")
       .def("shutdown", &Store::shutdown, WithoutGil(),
            "Ends the daemon, and returns when it has hung up: all tensors go. Its own user and root may.")
       .def("restart_daemon", &Store::restart_daemon, WithoutGil(),

@@ -35,7 +35,7 @@ from tensord.errors import (
     VersionMismatchError,
     WouldCopyError,
 )
-from tensord.records import Holder, Location, Snapshot, StoreStats, TensorInfo, UserStats
+from tensord.records import Holder, Location, Snapshot, StoreStats, TensorInfo, UserStats, Waiter
 
 __all__ = [
     "AlreadyExistsError",
@@ -62,6 +62,7 @@ __all__ = [
     "UserStats",
     "VersionMismatchError",
     "View",
+    "Waiter",
     "WouldCopyError",
     "Writing",
     "__version__",

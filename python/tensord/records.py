@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Holder", "Location", "Snapshot", "StoreStats", "TensorInfo", "UserStats"]
+__all__ = ["Holder", "Location", "Snapshot", "StoreStats", "TensorInfo", "UserStats", "Waiter"]
 
 
 class Holder(NamedTuple):
@@ -68,7 +68,11 @@ class StoreStats(NamedTuple):
     connections: int  #: this one included
     max_connections: int
     daemon_pid: int
-    uptime_ms: int
+    kept_by: str  #: who starts the next daemon with this store: "keeper", "service manager", "nobody"
+    uptime_ms: int  #: of the daemon, which may be younger than its store
+    published: int  #: tensors, since this daemon began
+    published_bytes: int  #: the same
+    deleted: int  #: the same: names taken away, by delete, by a replacement, or with their maker
     version: str  #: of the daemon
     bytes_copied_in: int  #: by this Store object, in this process: put
     bytes_copied_out: int  #: the same: clone
@@ -87,3 +91,16 @@ class UserStats(NamedTuple):
     max_tensors: int
     connections: int
     max_connections: int
+
+
+class Waiter(NamedTuple):
+    """One thread that sleeps until a name is published (``store.wait``) or a live tensor changes (``view.wait``).
+    Whoever has only just begun to wait spins for a moment first, and is not seen yet."""
+
+    name: str
+    waits_for: str  #: "name" or "version"
+    connection: int  #: the daemon's number for it; a process may have several
+    pid: int  #: who connected, as the daemon sees it; 0: it cannot see it
+    uid: int
+    command: str  #: as Holder has it
+    since_unix_ns: int  #: when it fell asleep for the first time in this wait, as it says itself

@@ -93,6 +93,7 @@ TEST_CASE("a restart that was asked for is an upgrade: another process, the same
   CHECK(holds(other.attach("a/b"), kValues));
   CHECK(holds(view, kValues));
   CHECK(other.stats().connections == 2);
+  CHECK(other.stats().kept_by == KeptBy::kKeeper);
 }
 
 TEST_CASE("a daemon that nobody keeps says so when it is to restart, and goes on", "[crash][keeper]") {

@@ -202,11 +202,17 @@ Bytes take_message(Input& input, const std::vector<Draft>& drafts) {
       break;
     }
     case 14: {
-      const std::size_t which = input.below(5);
+      const std::size_t which = input.below(6);
       if (which == 4) {
         Users users;
         users.from_uid = static_cast<std::uint32_t>(input.number());
         message = as_bytes(users, id);
+        break;
+      }
+      if (which == 5) {
+        Waiters waiters;
+        waiters.from_connection = static_cast<std::uint32_t>(input.number());
+        message = as_bytes(waiters, id);
         break;
       }
       if (which == 0) message = as_bytes(AskAbout{}, id);
@@ -214,6 +220,7 @@ Bytes take_message(Input& input, const std::vector<Draft>& drafts) {
       if (which < 2) break;
       Holders holders;
       if (which == 2) holders.name.assign(take_name(input));
+      holders.of = static_cast<Holders::Of>(input.below(4));
       holders.from_slot = static_cast<std::uint32_t>(input.number());
       message = as_bytes(holders, id);
       break;

@@ -163,10 +163,15 @@ TEST_CASE("a ledger of garbage lies about its own client's views only", "[hostil
   request.name.bytes.fill('\xff');
   request.from_slot = 0xffff'ffff;
   request.from_connection = 0xffff'ffff;
-  const auto reply = liar.ask<HoldersReply>(request);
-  CHECK(reply.header.status == Errc::kOk);
-  CHECK(reply.count == 0);
-  CHECK(reply.more == 0);
+  for (const auto of : {Holders::Of::kName, Holders::Of::kNameless, Holders::Of::kPrefix}) {
+    request.of = of;
+    const auto reply = liar.ask<HoldersReply>(request);
+    CHECK(reply.header.status == Errc::kOk);
+    CHECK(reply.count == 0);
+    CHECK(reply.more == 0);
+  }
+  request.of = static_cast<Holders::Of>(3);
+  CHECK(liar.ask<ErrorReply>(request).header.status == Errc::kInvalidArgument);
 }
 
 TEST_CASE("a ring that is nothing but garbage, with the bell rung all the time, holds up nobody's work",

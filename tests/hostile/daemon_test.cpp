@@ -424,6 +424,25 @@ TEST_CASE("a daemon that answers more than it was asked is not listened to for e
     page.count = UsersReply::kMaxEntries + 1;
     CHECK_THROWS_AS(store.users(), InternalError);
   }
+  SECTION("with pages of waiters that do not go on, or say more than they hold") {
+    WaitersReply page;
+    answer_with<Waiters>(daemon, page);
+    page.more = 1;
+    const Store store = daemon.connect();
+    CHECK_THROWS_WITH(store.waiters(), contains_text("do not go on"));
+    page.more = 0;
+    page.count = WaitersReply::kMaxEntries + 1;
+    CHECK_THROWS_AS(store.waiters(), InternalError);
+    page.count = 1;
+    page.entries[0].waits_for = 99;
+    CHECK_THROWS_AS(store.waiters(), InternalError);
+  }
+  SECTION("kept by nobody knows what") {
+    StatsReply reply;
+    answer_with<Stats>(daemon, reply);
+    reply.kept_by = 99;
+    CHECK_THROWS_AS(daemon.connect().stats(), InternalError);
+  }
   SECTION("with a page of names that reaches past its end") {
     daemon.answer = [&](std::span<const std::byte> request) {
       auto reply = daemon.honest(request);

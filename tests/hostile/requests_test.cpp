@@ -345,10 +345,10 @@ TEST_CASE("a hundred thousand random messages of every type and size do not harm
   const std::vector<float> values{1, 2, 3, 4};
   const View held = honest.put<float>("honest/x", values);
   constexpr std::size_t kSizes[] = {
-      sizeof(Hello),       sizeof(Create),   sizeof(Publish),      sizeof(Abort),
-      sizeof(Delete),      sizeof(Find),     sizeof(Grant),        sizeof(List),
-      sizeof(Stats),       sizeof(Shutdown), sizeof(Nudge),        sizeof(AskAbout),
-      sizeof(PublishMany), sizeof(Await),    sizeof(PublishSpare), sizeof(Holders)};
+      sizeof(Hello),   sizeof(Create),   sizeof(Publish),     sizeof(Abort), sizeof(Delete),
+      sizeof(Find),    sizeof(Grant),    sizeof(List),        sizeof(Stats), sizeof(Shutdown),
+      sizeof(Nudge),   sizeof(AskAbout), sizeof(PublishMany), sizeof(Await), sizeof(PublishSpare),
+      sizeof(Holders), sizeof(Users),    sizeof(Waiters)};
   std::mt19937_64 random(20261124);
   std::size_t sent = 0;
   while (sent < 100'000) {

@@ -633,9 +633,14 @@ struct HoldersFixture : Fixture {
   // "pid:state:views" of each, in one text; "denied" if the asker may not know.
   std::string holders(ClientId asker, const std::string& name, bool sees_all = false,
                       Registry::HolderPlace from = {}) {
+    const auto of = name.empty() ? protocol::Holders::Of::kNameless : protocol::Holders::Of::kName;
+    return list(asker, {of, name}, sees_all, from);
+  }
+  std::string list(ClientId asker, const Registry::HeldBy& asked_for, bool sees_all = false,
+                   Registry::HolderPlace from = {}) {
     std::string text;
     const auto done =
-        registry.visit_holders(asker, sees_all, name, from, [&](const Registry::Holder& holder) {
+        registry.visit_holders(asker, sees_all, asked_for, from, [&](const Registry::Holder& holder) {
           text += (text.empty() ? "" : " ") + std::to_string(holder.who.pid) + ":" + word_of(holder.state) +
                   ":" + std::to_string(holder.views_untrusted);
           CHECK(holder.connected_unix_ns != 0);
@@ -706,14 +711,36 @@ TEST_CASE_METHOD(HoldersFixture,
   CHECK(holders(root->id, "") == "1:dying:1");
 }
 
+TEST_CASE_METHOD(HoldersFixture, "holders of a prefix are those of every tensor that begins so, in any state",
+                 "[registry][holders]") {
+  const auto prefix = protocol::Holders::Of::kPrefix;
+  const SlotIndex kept = publish(alice->id, wanted("a/x"));
+  const SlotIndex deleted = publish(alice->id, wanted("a/xy"));
+  const SlotIndex other = publish(bob->id, wanted("b/x"));
+  for (const auto* member : {&root, &alice}) REQUIRE(registry.grant((*member)->id, kSegment, Right::kRead));
+  pin(*alice, kept, 1);
+  pin(*root, kept, 1);
+  pin(*root, deleted, 2);
+  pin(*root, other, 3);
+  REQUIRE(registry.remove(alice->id, "a/xy"));
+  CHECK(list(root->id, {prefix, "a/"}) == "1:attached:1 3:attached:1 3:dying:2");
+  CHECK(list(root->id, {prefix, "a/xy"}) == "3:dying:2");
+  CHECK(list(root->id, {prefix, "c"}) == "");
+  CHECK(list(root->id, {prefix, ""}) == "1:attached:1 3:attached:1 3:dying:2 3:attached:3");
+  // Bob reads nothing of alice's, and is not told that there is anything.
+  CHECK(list(bob->id, {prefix, ""}) == "3:attached:3");
+  CHECK(list(bob->id, {prefix, ""}, /*sees_all=*/true) == "1:attached:1 3:attached:1 3:dying:2 3:attached:3");
+}
+
 TEST_CASE_METHOD(HoldersFixture, "the visit goes on where it was left, and from any other place",
                  "[registry][holders]") {
   REQUIRE(publish(alice->id, wanted("a/x")) == 0);
   for (const auto* member : {&root, &alice}) REQUIRE(registry.grant((*member)->id, kSegment, Right::kRead));
   pin(*alice, 0, 1);
   pin(*root, 0, 1);
-  const auto next = registry.visit_holders(
-      alice->id, false, "a/x", {}, [taken = 0](const Registry::Holder&) mutable { return taken++ < 1; });
+  const auto next =
+      registry.visit_holders(alice->id, false, {protocol::Holders::Of::kName, "a/x"}, {},
+                             [taken = 0](const Registry::Holder&) mutable { return taken++ < 1; });
   REQUIRE((next && next.value()));
   CHECK(next.value()->slot == 0);
   CHECK(next.value()->client == root->id);
@@ -722,6 +749,67 @@ TEST_CASE_METHOD(HoldersFixture, "the visit goes on where it was left, and from 
   CHECK(holders(alice->id, "a/x", false, {1, 0}) == "");
   CHECK(holders(alice->id, "a/x", false, {kSlots, 0}) == "");
   CHECK(holders(alice->id, "a/x", false, {0xffff'ffff, 0xffff'ffff}) == "");
+}
+
+// ---- waiters ----------------------------------------------------------------------------------
+
+TEST_CASE_METHOD(HoldersFixture,
+                 "waiters are told of whoever may read what they wait for, and of one's own user",
+                 "[registry][waiters]") {
+  const auto seen_by = [&](const Member& asker, bool sees_all = false) {
+    std::string text;
+    const auto next = registry.visit_waiters(asker.id, sees_all, 0, [&](const auto& waiters) {
+      for (const Registry::Waiter& waiter : waiters) {
+        text += std::to_string(waiter.who.pid) + ":" + word_of(waiter.waits_for) + ":" + waiter.name + " ";
+      }
+      return true;
+    });
+    CHECK_FALSE(next.has_value());
+    return text;
+  };
+  const SlotIndex live = publish(alice->id, wanted("a/x"));
+  CHECK(seen_by(*alice) == "");
+  const auto name = alice->ledger.show_wait({.since_unix_ns = 5, .name = "a/none"});
+  REQUIRE(name);
+  REQUIRE(bob->ledger.show_wait({.name = "b/none"}));
+  CHECK(seen_by(*alice) == "1:name:a/none 2:name:b/none ");
+  CHECK(seen_by(*bob) == "2:name:b/none ");
+  CHECK(seen_by(*bob, /*sees_all=*/true) == "1:name:a/none 2:name:b/none ");
+  alice->ledger.hide_wait(*name);
+  CHECK(seen_by(*alice) == "2:name:b/none ");
+
+  // A tensor that it does not pin it cannot wait for, and what is no name is nobody's.
+  const auto version = alice->ledger.show_wait({.slot = live});
+  REQUIRE(version);
+  REQUIRE(alice->ledger.show_wait({.slot = 0xffff'fff0}));
+  REQUIRE(alice->ledger.show_wait({.name = "a/\x1b[2J"}));
+  REQUIRE(alice->ledger.show_wait({.name = ""}));
+  CHECK(seen_by(*alice) == "2:name:b/none ");
+  pin(*alice, live, 1);
+  CHECK(seen_by(*alice) == "1:version:a/x 2:name:b/none ");
+
+  // More than have room sleep unseen, and room comes back.
+  for (std::uint32_t shown = 4; shown < shm::kShownWaits; ++shown) {
+    REQUIRE(alice->ledger.show_wait({.name = "a/" + std::string(253, 'n')}));
+  }
+  CHECK_FALSE(alice->ledger.show_wait({.name = "a/y"}));
+  alice->ledger.hide_wait(*version);
+  CHECK(alice->ledger.show_wait({.name = "a/y"}) == *version);
+}
+
+TEST_CASE_METHOD(HoldersFixture, "a visit of waiters goes on at the connection that was refused",
+                 "[registry][waiters]") {
+  for (auto* member : {&alice, &bob}) REQUIRE((*member)->ledger.show_wait({.name = "a/x"}));
+  std::vector<ClientId> visited;
+  const auto next = registry.visit_waiters(root->id, false, 0, [&](const auto& waiters) {
+    visited.push_back(waiters.front().client);
+    return visited.size() < 2;
+  });
+  REQUIRE(next == bob->id);
+  CHECK(visited == std::vector<ClientId>{alice->id, bob->id});
+  CHECK(registry.visit_waiters(root->id, false, *next, [](const auto&) { return true; }) == std::nullopt);
+  CHECK(registry.visit_waiters(root->id, false, 0xffff'ffff, [](const auto&) { return false; }) ==
+        std::nullopt);
 }
 
 // ---- quotas -----------------------------------------------------------------------------------

@@ -106,6 +106,34 @@ struct Holder {
   std::uint64_t connected_unix_ns = 0;  // the connection; its views are younger, and bear no time
 };
 
+// What somebody sleeps for.
+enum class WaitsFor : std::uint8_t {
+  kName = 0,        // that a tensor of this name is published (Store::wait)
+  kNewVersion = 1,  // that the live tensor of this name changes, or its writer ends (View::wait, clone)
+};
+
+[[nodiscard]] const char* word_of(WaitsFor what);  // "name", "version"
+
+// One thread that sleeps. Whoever has only just begun to wait spins for a moment first, and is not seen yet.
+struct Waiter {
+  std::string name;
+  WaitsFor waits_for = WaitsFor::kName;
+  std::uint32_t connection = 0;  // the daemon's number for it
+  std::uint32_t pid = 0;         // who connected, as the daemon sees it; 0: it cannot see it
+  std::uint32_t uid = 0;
+  std::string command;              // as Holder has it
+  std::uint64_t since_unix_ns = 0;  // when it fell asleep for the first time in this wait, as it says itself
+};
+
+// Who starts the next daemon when this one ends, and gives it the store.
+enum class KeptBy : std::uint8_t {
+  kNobody = 0,          // the store ends with the daemon
+  kKeeper = 1,          // tensord --keep, which tensorctl start and Store::connect() use
+  kServiceManager = 2,  // systemd
+};
+
+[[nodiscard]] const char* word_of(KeptBy who);  // "nobody", "keeper", "service manager"
+
 struct StoreStats {
   std::uint64_t limit_bytes = 0;     // the store's cap on reserved memory; on demand: on address space
   std::uint64_t reserved_bytes = 0;  // held in segments, used or not; on demand: those with memory
@@ -120,7 +148,12 @@ struct StoreStats {
   std::uint32_t connections = 0;  // this one included
   std::uint32_t max_connections = 0;
   std::uint32_t daemon_pid = 0;
-  std::uint64_t uptime_ms = 0;
+  KeptBy kept_by = KeptBy::kNobody;
+  std::uint64_t uptime_ms = 0;  // of the daemon, which may be younger than its store
+  // Since this daemon began.
+  std::uint64_t published = 0;  // tensors
+  std::uint64_t published_bytes = 0;
+  std::uint64_t deleted = 0;  // names taken away: by remove(), by a replacement, or with their maker
   std::string version;
 };
 
@@ -247,6 +280,12 @@ class Store {
   // Who holds memory that no name leads to: the dying, what is being built, and spares; of all namespaces
   // that this user may read.
   [[nodiscard]] std::vector<Holder> holders() const;
+  // Who holds anything whose name begins, or began, with `prefix`; of all namespaces that this user may read.
+  // Every tensor of the store is looked at, so it takes the longer, the more there are.
+  [[nodiscard]] std::vector<Holder> holders_of_all(std::string_view prefix = {}) const;
+  // Who sleeps until a name is published or a live tensor changes; of other users, only what this one may
+  // read. Of one connection the first 7 threads that sleep at a time can be seen.
+  [[nodiscard]] std::vector<Waiter> waiters() const;
 
   [[nodiscard]] StoreStats stats() const;
   // What each user has, ordered by uid: all who have anything, for root and the daemon's user; for others

@@ -139,6 +139,8 @@ class Connection {
   };
   [[nodiscard]] Peer ask_about(std::uint32_t connection);
   [[nodiscard]] std::uint32_t number() const { return ledger_.connection(); }
+  // For who shows there what it waits for. Valid as long as the connection.
+  [[nodiscard]] const shm::Ledger& ledger() const { return ledger_; }
 
   // For who waits for a name: the word that grows when it is published (shm/catalog.hpp, [event]).
   [[nodiscard]] const std::atomic<std::uint32_t>& name_event(std::string_view name) const;

@@ -1,54 +1,39 @@
-// Store::holders. The daemon tells pids, as it sees them. What the processes are called is looked up here,
-// with the rights of who asks; and not at all if the daemon sees other pids than we do (containers): then the
-// same number would be somebody else.
-#include <unistd.h>
-
+// Store::holders and holders_of_all.
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <tuple>
-#include <unordered_map>
 
 #include <tensord/store.hpp>
 
 #include "client/connection.hpp"
+#include "client/processes.hpp"
 #include "client/store_state.hpp"
 #include "protocol/messages.hpp"
 
 namespace tensord {
+
+using Of = protocol::Holders::Of;
+
 namespace {
 
-// A process may call itself anything: nothing of it is to move the cursor of who reads it.
-std::string command_of(std::uint32_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
-  std::string command(std::istreambuf_iterator<char>(file), {});
-  if (command.ends_with('\n')) command.pop_back();
-  for (char& c : command) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return command.empty() ? "?" : command;
-}
-
-std::vector<Holder> ask(client::Connection& connection, std::string_view name) {
+std::vector<Holder> ask(client::Connection& connection, Of of, std::string_view name) {
   std::vector<Holder> holders;
-  std::unordered_map<std::uint32_t, std::string> commands;
+  client::Processes processes;
   protocol::Holders request;
   request.header.type = protocol::Holders::kType;
+  request.of = of;
   request.name.assign(name);
   for (;;) {
     const auto page = connection.call<protocol::HoldersReply>(request);
     if (page.count > page.entries.size()) throw InternalError("the daemon sent a broken page of holders");
-    const bool same_pids = page.your_pid == static_cast<std::uint32_t>(::getpid());
     for (std::uint32_t i = 0; i < page.count; ++i) {
       const auto& entry = page.entries[i];
       if (entry.state > static_cast<std::uint32_t>(HolderState::kSpare)) {
         throw InternalError("the daemon sent a holder of an unknown kind");
       }
-      std::string& command = commands[entry.pid];
-      if (command.empty()) command = same_pids && entry.pid != 0 ? command_of(entry.pid) : "?";
       holders.push_back({std::string(entry.name.view()), static_cast<HolderState>(entry.state),
-                         entry.connection, entry.pid, entry.uid, command, entry.views_untrusted,
+                         entry.connection, entry.pid, entry.uid,
+                         processes.command_of(entry.pid, page.your_pid), entry.views_untrusted,
                          entry.size_bytes, entry.created_unix_ns, entry.connected_unix_ns});
     }
     if (page.more == 0) return holders;
@@ -77,12 +62,18 @@ const char* word_of(HolderState state) {
 std::vector<Holder> Store::holders(std::string_view name) const {
   value_or_throw(protocol::check_name(name));
   const auto connection = state_->connection();
-  std::vector<Holder> holders = ask(*connection, name);
+  std::vector<Holder> holders = ask(*connection, Of::kName, name);
   // Throws what says so if there is no such tensor, rather than that nobody holds it.
   if (holders.empty()) static_cast<void>(info(name));
   return holders;
 }
 
-std::vector<Holder> Store::holders() const { return ask(*state_->connection(), {}); }
+std::vector<Holder> Store::holders() const { return ask(*state_->connection(), Of::kNameless, {}); }
+
+std::vector<Holder> Store::holders_of_all(std::string_view prefix) const {
+  // No name is longer, so nothing begins so; and a message has no room for it.
+  if (prefix.size() > kMaxNameSize) return {};
+  return ask(*state_->connection(), Of::kPrefix, prefix);
+}
 
 }  // namespace tensord

@@ -17,6 +17,7 @@
 
 #include "client/connection.hpp"
 #include "client/interrupt.hpp"
+#include "client/shown_wait.hpp"
 #include "client/spin.hpp"
 #include "os/crash_point.hpp"
 #include "os/futex.hpp"
@@ -84,7 +85,7 @@ void ask_for_wakes(const LiveTensor& tensor) {
 }
 
 // Until the word is another than `seen`, or it is time to look around.
-void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
+void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline, ShownWait& shown) {
   const auto changed = [&] { return tensor.header.load() != seen; };
   if (spin(changed)) return;
   os::crash_point("version.looked");
@@ -96,11 +97,26 @@ void pause(const LiveTensor& tensor, LiveWord seen, const Deadline& deadline) {
   const std::chrono::nanoseconds limit = !tensor.header.is_awaited() ? kUnheardInterval
                                          : seen.whole()              ? kQuietInterval
                                                                      : kWriterCheckInterval;
+  shown.show_slot(tensor.connection.ledger(), tensor.slot);
   os::crash_point("version.sleeping");
   const os::FutexWait outcome = os::futex_wait(tensor.header.futex(), seen.sequence, deadline.left(limit));
   os::crash_point("version.woken");
   if (outcome != os::FutexWait::kLookAgain) check_interrupt();
   if (outcome == os::FutexWait::kTimedOut && is_torn(tensor, seen)) throw_torn(tensor);
+}
+
+LiveWord await_whole(const LiveTensor& tensor, const Deadline& deadline, ShownWait& shown) {
+  for (;;) {
+    const LiveWord word = tensor.header.load();
+    if (word.whole()) return word;
+    if (word.writer == shm::kTornWriter) throw_torn(tensor);
+    if (deadline.passed()) {
+      if (is_torn(tensor, word)) throw_torn(tensor);
+      throw TimeoutError("the live tensor " + tensor.name() + " is still being written by " +
+                         describe_writer(tensor, word.writer));
+    }
+    pause(tensor, word, deadline, shown);
+  }
 }
 
 }  // namespace
@@ -122,17 +138,8 @@ std::chrono::nanoseconds Deadline::left(std::chrono::nanoseconds limit) const {
 }
 
 LiveWord await_whole(const LiveTensor& tensor, const Deadline& deadline) {
-  for (;;) {
-    const LiveWord word = tensor.header.load();
-    if (word.whole()) return word;
-    if (word.writer == shm::kTornWriter) throw_torn(tensor);
-    if (deadline.passed()) {
-      if (is_torn(tensor, word)) throw_torn(tensor);
-      throw TimeoutError("the live tensor " + tensor.name() + " is still being written by " +
-                         describe_writer(tensor, word.writer));
-    }
-    pause(tensor, word, deadline);
-  }
+  ShownWait shown;
+  return await_whole(tensor, deadline, shown);
 }
 
 std::uint64_t copy_whole(const LiveTensor& tensor, const std::function<void()>& copy,
@@ -151,8 +158,9 @@ std::uint64_t copy_whole(const LiveTensor& tensor, const std::function<void()>& 
 }
 
 std::uint64_t await_version(const LiveTensor& tensor, std::uint64_t after, const Deadline& deadline) {
+  ShownWait shown;
   for (;;) {
-    const LiveWord word = await_whole(tensor, deadline);
+    const LiveWord word = await_whole(tensor, deadline, shown);
     const std::uint64_t version = tensor.header.version.load(std::memory_order_relaxed);
     if (!tensor.header.still(word)) continue;
     if (version != after) return version;
@@ -160,7 +168,7 @@ std::uint64_t await_version(const LiveTensor& tensor, std::uint64_t after, const
       throw TimeoutError("nobody has written the live tensor " + tensor.name() + " since version " +
                          std::to_string(after) + ": " + describe_silence(tensor));
     }
-    pause(tensor, word, deadline);
+    pause(tensor, word, deadline, shown);
   }
 }
 

@@ -281,6 +281,15 @@ TensorInfo Store::info(std::string_view name) const {
   return info;
 }
 
+const char* word_of(KeptBy who) {
+  switch (who) {
+    case KeptBy::kNobody: return "nobody";
+    case KeptBy::kKeeper: return "keeper";
+    case KeptBy::kServiceManager: return "service manager";
+  }
+  return "?";
+}
+
 StoreStats Store::stats() const {
   protocol::Stats request;
   request.header.type = protocol::Stats::kType;
@@ -299,7 +308,14 @@ StoreStats Store::stats() const {
   stats.connections = reply.connections;
   stats.max_connections = reply.max_connections;
   stats.daemon_pid = reply.daemon_pid;
+  if (reply.kept_by > static_cast<std::uint32_t>(KeptBy::kServiceManager)) {
+    throw InternalError("the daemon is kept by an unknown kind of keeper");
+  }
+  stats.kept_by = static_cast<KeptBy>(reply.kept_by);
   stats.uptime_ms = reply.uptime_ms;
+  stats.published = reply.published;
+  stats.published_bytes = reply.published_bytes;
+  stats.deleted = reply.deleted;
   stats.version = reply.version.view();
   return stats;
 }

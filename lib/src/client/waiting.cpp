@@ -14,6 +14,7 @@
 #include "client/connection.hpp"
 #include "client/interrupt.hpp"
 #include "client/live.hpp"
+#include "client/shown_wait.hpp"
 #include "client/spin.hpp"
 #include "client/store_state.hpp"
 #include "os/crash_point.hpp"
@@ -30,6 +31,8 @@ constexpr std::chrono::milliseconds kLookAroundInterval{200};
 View Store::wait(std::string_view name, std::chrono::nanoseconds timeout, Mode mode) const {
   using client::Connection;
   const client::Deadline deadline(timeout);
+  std::shared_ptr<Connection> shown_by;  // outlives what is shown in its ledger
+  client::ShownWait shown;
   for (;;) {
     const bool last_look = deadline.passed();
     auto connection = state_->connection();
@@ -49,6 +52,11 @@ View Store::wait(std::string_view name, std::chrono::nanoseconds timeout, Mode m
     if (failure.code != Errc::kNotFound) throw_error(failure.code, failure.text);
     if (last_look) throw TimeoutError("waited in vain: " + failure.text);
 
+    if (shown_by != connection) {
+      shown.hide();
+      shown_by = connection;
+    }
+    shown.show_name(connection->ledger(), name);
     while (word.load(std::memory_order_acquire) == seen && !deadline.passed() && !connection->hung_up()) {
       os::crash_point("wait.sleeping");
       const auto outcome = os::futex_wait(&word, seen, deadline.left(kLookAroundInterval));

@@ -35,7 +35,7 @@
 
 namespace tensord::protocol {
 
-inline constexpr std::uint32_t kProtocolVersion = 8;
+inline constexpr std::uint32_t kProtocolVersion = 9;
 inline constexpr std::size_t kMaxMessageBytes = 4096;
 // Requests whose replies a client has not taken yet. The daemon waits for nobody: it hangs up when a reply
 // does not fit into the client's socket. So many ErrorReplies always fit, with the kernel's overhead of
@@ -61,6 +61,7 @@ enum class MessageType : std::uint32_t {
   kPublishSpare = 15,  // name a spare, and make it visible
   kHolders = 16,       // who holds the memory of a tensor, a page at a time
   kUsers = 17,         // what each user has, a page at a time
+  kWaiters = 18,       // who sleeps until a name is published or a live tensor changes, a page at a time
 };
 
 struct RequestHeader {
@@ -293,6 +294,9 @@ struct StatsReply {
   std::uint64_t dying_bytes = 0;
   std::uint64_t largest_free_bytes = 0;
   std::uint64_t uptime_ms = 0;
+  std::uint64_t published = 0;  // these three: since this daemon began
+  std::uint64_t published_bytes = 0;
+  std::uint64_t deleted = 0;
   std::uint32_t tensors = 0;
   std::uint32_t dying_tensors = 0;
   std::uint32_t building_tensors = 0;
@@ -301,7 +305,8 @@ struct StatsReply {
   std::uint32_t connections = 0;
   std::uint32_t max_connections = 0;
   std::uint32_t daemon_pid = 0;
-  Text<28> version;
+  std::uint32_t kept_by = 0;  // KeptBy
+  Text<24> version;
 };
 
 // Connections are known by the number in their ledger (shm/ledger.hpp).
@@ -318,15 +323,17 @@ struct AskAboutReply {
 };
 
 // Of a name: who has the tensor attached, who is building one, and who still holds those that had the name
-// before and were deleted or replaced. Without a name: who holds what has none, as far as this client may
-// read it: the dying, what is being built, and spares.
+// before and were deleted or replaced. Without a name, as far as this client may read it: who holds what has
+// none (the dying, what is being built, and spares), or who holds anything at all whose name begins so.
 struct Holders {
   static constexpr auto kType = MessageType::kHolders;
   RequestHeader header;
-  NameText name;
+  enum class Of : std::uint32_t { kName = 0, kNameless = 1, kPrefix = 2 };
+  NameText name;  // or the prefix; of kNameless: empty
   // Where the page begins: 0 and 0, or what the page before said.
   std::uint32_t from_slot = 0;
   std::uint32_t from_connection = 0;
+  Of of = Of::kName;
 };
 // Ordered by slot, then by connection. A page may be empty and others follow, for the daemon looks at so many
 // slots at a time.
@@ -386,6 +393,33 @@ struct UsersReply {
   std::array<Entry, kMaxEntries> entries{};
 };
 
+// Who sleeps, as far as this client may read what they wait for; of its own user's waits, all.
+struct Waiters {
+  static constexpr auto kType = MessageType::kWaiters;
+  RequestHeader header;
+  std::uint32_t from_connection = 0;  // where the page begins: 0, or what the page before said
+  std::uint32_t reserved = 0;
+};
+// Ordered by connection; all waits of one are in one page, which may be empty and others follow.
+struct WaitersReply {
+  static constexpr std::size_t kMaxEntries = 13;
+  struct Entry {
+    NameText name;
+    std::uint32_t waits_for = 0;                // WaitsFor
+    std::uint64_t since_unix_ns_untrusted = 0;  // as that client says
+    std::uint32_t connection = 0;
+    std::uint32_t pid = 0;  // as the daemon sees it; 0: in no namespace of processes that it sees
+    std::uint32_t uid = 0;
+    std::uint32_t reserved = 0;
+  };
+  ReplyHeader header;
+  std::uint32_t count = 0;
+  std::uint32_t more = 0;  // 1 if another page follows
+  std::uint32_t next_connection = 0;
+  std::uint32_t your_pid = 0;  // of who asks, as the daemon sees it
+  std::array<Entry, kMaxEntries> entries{};
+};
+
 struct Shutdown {
   static constexpr auto kType = MessageType::kShutdown;
   RequestHeader header;
@@ -431,6 +465,7 @@ static_assert(Message<Find> && Message<FindReply> && Message<Grant> && Message<G
 static_assert(Message<List> && Message<ListReply> && Message<Stats> && Message<StatsReply>);
 static_assert(Message<AskAbout> && Message<AskAboutReply> && Message<Holders> && Message<HoldersReply>);
 static_assert(Message<Users> && Message<UsersReply> && sizeof(UsersReply) <= 1024, "it fits into a ring");
+static_assert(Message<Waiters> && Message<WaitersReply>);
 static_assert(Message<PublishMany> && Message<PublishManyReply> && Message<PublishSpare>);
 static_assert(Message<Await> && Message<AwaitReply>);
 static_assert(Message<Shutdown> && Message<ShutdownReply> && Message<Nudge> && Message<NudgeReply>);

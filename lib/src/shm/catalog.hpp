@@ -35,7 +35,7 @@
 namespace tensord::shm {
 
 // Raised whenever a struct in shm/ changes in size, order or meaning.
-inline constexpr std::uint32_t kLayoutVersion = 4;
+inline constexpr std::uint32_t kLayoutVersion = 5;
 inline constexpr std::uint32_t kMaxSlots = 1u << 24;  // the ledger header's bitmap ends here
 
 struct CatalogHeader {

@@ -1,7 +1,12 @@
 #include "shm/ledger.hpp"
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cassert>
 #include <new>
+
+#include "shm/slot.hpp"
 
 namespace tensord::shm {
 
@@ -42,6 +47,46 @@ std::optional<Ledger> Ledger::open(std::span<std::byte> memory, std::uint32_t sl
   ledger.header_ = header;
   ledger.counters_ = reinterpret_cast<std::atomic<std::uint32_t>*>(memory.data() + kLedgerCountersOffset);
   return ledger;
+}
+
+// The text of a cell as bytes. It goes through words, for two processes share these.
+using WaitText = std::array<char, WaitCell::kTextWords * sizeof(std::uint64_t)>;
+using WaitWords = std::array<std::uint64_t, WaitCell::kTextWords>;
+static_assert(sizeof(WaitText) == sizeof(WaitWords) && sizeof(WaitText) > kMaxNameSize);
+
+std::optional<std::uint32_t> Ledger::show_wait(const Wait& wait) {
+  assert(wait.name.size() <= kMaxNameSize);
+  for (std::uint32_t i = 0; i < kShownWaits; ++i) {
+    WaitCell& cell = header_->waits[i];
+    std::uint32_t state = WaitCell::kFree;
+    if (!cell.state.compare_exchange_strong(state, WaitCell::kTaken, std::memory_order_acquire)) continue;
+    WaitText text{};
+    text[0] = static_cast<char>(wait.name.size());
+    wait.name.copy(&text[1], wait.name.size());
+    const auto words = std::bit_cast<WaitWords>(text);
+    for (std::size_t w = 0; w < words.size(); ++w) cell.text[w].store(words[w], std::memory_order_relaxed);
+    cell.slot.store(wait.slot, std::memory_order_relaxed);
+    cell.since_unix_ns.store(wait.since_unix_ns, std::memory_order_relaxed);
+    cell.state.store(WaitCell::kShown, std::memory_order_release);  // [shown]
+    return i;
+  }
+  return std::nullopt;
+}
+
+std::optional<Wait> LedgerScanner::wait_untrusted(std::uint32_t index) const {
+  const WaitCell& cell = header_->waits[index];
+  if (cell.state.load(std::memory_order_acquire) != WaitCell::kShown) return std::nullopt;  // [shown]
+  Wait wait;
+  WaitWords words{};
+  // Acquire, so that the last look at the state comes after these.
+  for (std::size_t w = 0; w < words.size(); ++w) words[w] = cell.text[w].load(std::memory_order_acquire);
+  wait.slot = cell.slot.load(std::memory_order_acquire);
+  wait.since_unix_ns = cell.since_unix_ns.load(std::memory_order_acquire);
+  if (cell.state.load(std::memory_order_relaxed) != WaitCell::kShown) return std::nullopt;
+  const auto text = std::bit_cast<WaitText>(words);
+  const auto size = std::min<std::size_t>(static_cast<unsigned char>(text[0]), kMaxNameSize);
+  wait.name.assign(&text[1], size);
+  return wait;
 }
 
 LedgerScanner::LedgerScanner(std::span<const std::byte> memory, std::uint32_t slot_count)

@@ -9,6 +9,7 @@
 //                        number, never 0
 //    64  2048 touched    client: bit c before the first pin    daemon
 //                        in chunk c
+//  2112   7*272 waits    client: what it sleeps for            daemon, when somebody asks
 //  4096  4n  counters    client: views of the tensor in slot s daemon
 //  then      ring        ring.hpp: this connection's requests  both
 //
@@ -16,11 +17,14 @@
 //   its page, so the daemon looks only at chunks whose bit is set: a ledger costs what its
 //   client uses.
 //
-// Zero   zeroed counters pin nothing.
+// Zero   zeroed counters pin nothing, and a zeroed wait is none.
 // Order  [pin]     client: touched bit, counter += 1, then the slot's word (slot.hpp). All seq_cst;
 //                  a thread that finds the bit set by another acquires it, so the bit always
 //                  precedes the pin in the one total order.
 //        [mark]    daemon: slot word = Dying, then touched bit, then counter. All seq_cst.
+//        [shown]   client: the fields of a wait, then its state = Shown (release) -> daemon: state (acquire),
+//                  then the fields. A wait that ends meanwhile may be read half: its state is looked at
+//                  again.
 //        [unpin]   client's reads of the bytes, then counter -= 1 (release) -> daemon: counter
 //                  (acquire), then the bytes are given to somebody else.
 // Fork   After fork() two processes share this memory, and which of them still looks at what
@@ -39,6 +43,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "shm/ring.hpp"
 
@@ -50,6 +55,26 @@ inline constexpr std::uint32_t kCountersPerChunk = 1024;
 inline constexpr std::size_t kTouchedWords = 256;  // 64 chunks each
 // Views of one tensor by one connection, at most. Far from wrapping, far beyond any use.
 inline constexpr std::uint32_t kMaxPinsPerSlot = 1u << 30;
+// Waits of one connection that others can see at a time. Further ones sleep just as well, unseen.
+inline constexpr std::uint32_t kShownWaits = 7;
+
+// What a thread sleeps for: that a name is published, or that the live tensor in a slot changes.
+struct Wait {
+  static constexpr std::uint32_t kNoSlot = ~std::uint32_t{0};
+  std::uint32_t slot = kNoSlot;  // kNoSlot: for the name
+  std::uint64_t since_unix_ns = 0;
+  std::string name{};  // at most kMaxNameSize bytes
+};
+
+struct WaitCell {
+  static constexpr std::size_t kTextWords = 32;
+  enum State : std::uint32_t { kFree = 0, kTaken = 1, kShown = 2 };
+  std::atomic<std::uint32_t> state;
+  std::atomic<std::uint32_t> slot;
+  std::atomic<std::uint64_t> since_unix_ns;
+  std::atomic<std::uint64_t> text[kTextWords];  // a byte that says how many follow, then the name
+};
+static_assert(sizeof(WaitCell) == 272);
 
 struct LedgerHeader {
   std::uint64_t magic;
@@ -58,8 +83,10 @@ struct LedgerHeader {
   std::uint32_t connection;
   std::byte reserved[44];
   std::atomic<std::uint64_t> touched[kTouchedWords];
+  WaitCell waits[kShownWaits];
 };
 static_assert(sizeof(LedgerHeader) <= kLedgerCountersOffset && offsetof(LedgerHeader, touched) == 64);
+static_assert(offsetof(LedgerHeader, waits) == 2112);
 static_assert(std::uint64_t{kTouchedWords} * 64 * kCountersPerChunk >= (1u << 24), "kMaxSlots fits");
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 
@@ -96,6 +123,13 @@ class Ledger {
   void freeze() { header_->frozen.store(1, std::memory_order_seq_cst); }
   [[nodiscard]] bool frozen() const { return header_->frozen.load(std::memory_order_seq_cst) != 0; }
 
+  // Lets others see that a thread is about to sleep. Returns what hide_wait() takes; nothing: there is no
+  // cell left, and it sleeps unseen. REQUIRES: wait.name.size() <= kMaxNameSize.
+  [[nodiscard]] std::optional<std::uint32_t> show_wait(const Wait& wait);
+  void hide_wait(std::uint32_t cell) {
+    header_->waits[cell].state.store(WaitCell::kFree, std::memory_order_release);
+  }
+
   // Asks for slot s's counter ahead of pin(): the line arrives while the caller does other work.
   void prefetch(std::uint32_t s) const { __builtin_prefetch(&counters_[s], 1); }
 
@@ -112,6 +146,9 @@ class LedgerScanner {
 
   // Whether slot s is pinned. Allocates no page of a ledger that its client never touched.
   [[nodiscard]] bool pins(std::uint32_t s) const { return pins_untrusted(s) != 0; }
+  // What this cell shows, if the client tells the truth: any slot, and any bytes as a name.
+  // REQUIRES: cell < kShownWaits.
+  [[nodiscard]] std::optional<Wait> wait_untrusted(std::uint32_t cell) const;
   // How often, if the client tells the truth: any number.
   [[nodiscard]] std::uint32_t pins_untrusted(std::uint32_t s) const {
     const std::uint64_t word = header_->touched[s / kCountersPerChunk / 64].load(std::memory_order_seq_cst);
