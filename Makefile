@@ -15,7 +15,7 @@ export PATH := $(VENV)/bin:$(PATH)
 
 say = @printf '\n== %s ==\n'
 
-.PHONY: help setup build test soak fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
+.PHONY: help setup build test lint soak fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
 .NOTPARALLEL:
 
 help:
@@ -28,7 +28,8 @@ help:
 	@echo '  make bench-peers   only tensord beside Ray, Plasma, iceoryx2 and others, each in an environment under build/peers'
 	@echo '  make build    the library, daemon, tools and C++ tests, in build/dev'
 	@echo '  make setup    install what is missing: Debian packages, and .venv with PyTorch'
-	@echo '  make format   clang-format over the C++ sources'
+	@echo '  make lint     layout, suspicious constructs and types of C++ and Python; a part of make test'
+	@echo '  make format   lay out the C++ and Python sources'
 	@echo '  make clean    remove build/ (not .venv)'
 
 setup:
@@ -56,6 +57,8 @@ $(WHEEL_STAMP): $(WHEEL_SOURCES)
 	@touch $@
 
 test: build wheel
+	$(say) 'how the code is written'
+	@scripts/lint build/dev
 	$(say) 'C++ tests: build/dev'
 	@ctest --preset dev
 	$(say) 'Python tests: tests/python, against the installed package'
@@ -70,6 +73,9 @@ test: build wheel
 	@ctest --preset tsan
 	@$(MAKE) --no-print-directory fuzz-tests
 	$(say) 'all tests passed'
+
+lint: build
+	@scripts/lint build/dev
 
 # Of the soak test, and of the fuzzers together.
 MINUTES ?= 10
@@ -128,7 +134,8 @@ bench-peers: bench-build
 	@python benchmarks/run --build build/bench --results build/bench/peers.json --only peers
 
 format:
-	@git ls-files '*.cpp' '*.hpp' | xargs clang-format -i
+	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-14 -i
+	@ruff format --quiet && ruff check --quiet --fix
 
 clean:
 	rm -rf build

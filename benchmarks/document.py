@@ -1,4 +1,4 @@
-"""The tables of a run, as Markdown: the figures to reach in docs/benchmarks.md, everything in docs/benchmarks-tables.md.
+"""The tables of a run, as Markdown: the figures to reach in docs/benchmarks.md, all in docs/benchmarks-tables.md.
 
 docs/benchmarks.md is prose with one such table between two marks; the other page is nothing but tables.
 """
@@ -105,9 +105,7 @@ def peer_table(comparisons: list[Json], peers: Json, notes: list[str]) -> list[s
         titles = [each + ": descriptors / maps of the reader" for each in titles]
     lines = ["| | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
     for key, peer in peers.items():
-        ways = [
-            next((way for way in comparison["ways"] if way["peer"] == key), None) for comparison in comparisons
-        ]
+        ways = [next((way for way in comparison["ways"] if way["peer"] == key), None) for comparison in comparisons]
         if any(ways):
             cells = [
                 cell(way, notes, peer["title"], comparison["question"])

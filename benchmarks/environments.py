@@ -20,7 +20,7 @@ class Unavailable(Exception):
 
 
 def interpreter() -> str:
-    if PYTHON == f"{sys.version_info.major}.{sys.version_info.minor}":
+    if f"{sys.version_info.major}.{sys.version_info.minor}" == PYTHON:
         return getattr(sys, "_base_executable", sys.executable)
     found = shutil.which("python" + PYTHON)
     if found is None:

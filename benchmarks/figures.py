@@ -49,10 +49,10 @@ class Figure:
 
 def ours(results: Json, question: str, parameters: Json, kind: str = "ways") -> Json:
     for comparison in results["comparisons"]:
-        if comparison["question"] == question and kind in comparison:
-            if all(comparison["parameters"].get(key) == value for key, value in parameters.items()):
-                found: Json = comparison
-                return found
+        same = comparison["question"] == question and kind in comparison
+        if same and all(comparison["parameters"].get(key) == value for key, value in parameters.items()):
+            found: Json = comparison
+            return found
     raise Missing(f"not measured: {question} {parameters or ''}".strip())
 
 
@@ -89,9 +89,7 @@ def beyond_floor(question: str, at_most_ns: float, **parameters: object) -> Read
     def measure(results: Json) -> Measured:
         comparison = ours(results, question, parameters)
         floor, mine = fastest_floor(comparison), comparison["ways"][0]
-        more_ns = statistics.median(
-            a - b for a, b in zip(mine["samples_ns"], floor["samples_ns"], strict=True)
-        )
+        more_ns = statistics.median(a - b for a, b in zip(mine["samples_ns"], floor["samples_ns"], strict=True))
         times = f"{human_time(mine['ns']['median'])}; {floor['way']}: {human_time(floor['ns']['median'])}"
         return Measured(more_ns, f"{human_time(more_ns)} more ({times})", more_ns <= at_most_ns)
 
@@ -114,9 +112,7 @@ def ratio_to(question: str, at_most: float, mine: str, its: str, **parameters: o
 
     def measure(results: Json) -> Measured:
         ways = {way["way"]: way for way in ours(results, question, parameters)["ways"]}
-        ratio = statistics.median(
-            a / b for a, b in zip(ways[mine]["samples_ns"], ways[its]["samples_ns"], strict=True)
-        )
+        ratio = statistics.median(a / b for a, b in zip(ways[mine]["samples_ns"], ways[its]["samples_ns"], strict=True))
         times = f"{human_time(ways[mine]['ns']['median'])}; {its}: {human_time(ways[its]['ns']['median'])}"
         return Measured(ratio, f"{human_ratio(ratio)} × ({times})", ratio <= at_most)
 
@@ -182,7 +178,9 @@ ROWS: dict[str, Sequence[Figure]] = {
             figure
             for size, size_bytes in (("4 KiB", 4 * KIB), ("64 MiB", 64 * MIB))
             for figure in (
-                Figure(f"{size}, every peer by name", "≥ 10 × faster", ahead(BY_NAME, 10, "attach", size_bytes=size_bytes)),
+                Figure(
+                    f"{size}, every peer by name", "≥ 10 × faster", ahead(BY_NAME, 10, "attach", size_bytes=size_bytes)
+                ),
                 Figure(f"{size}, iceoryx2", "≥ 3 × faster", ahead(["iceoryx2"], 3, "attach", size_bytes=size_bytes)),
                 Figure(
                     f"{size}, iceoryx2, payload()",
@@ -192,7 +190,7 @@ ROWS: dict[str, Sequence[Figure]] = {
                 Figure(
                     f"{size}, np.frombuffer",
                     "≤ 3 × the floor",
-                    within_floor("python attach", 3, **{"bytes": size_bytes}),
+                    within_floor("python attach", 3, bytes=size_bytes),
                 ),
             )
         ),
@@ -214,15 +212,13 @@ ROWS: dict[str, Sequence[Figure]] = {
     "put_many, 1,000 × 4 KiB": [Figure("each tensor, C++", "≤ 1.5 us", time("put_many of 4 KiB", 1.5 * US))],
     "put into recycled space": [
         *(
-            Figure(size, "≥ 95 % of the best copy", within_floor("put", BEST_COPY, **{"bytes": size_bytes}))
+            Figure(size, "≥ 95 % of the best copy", within_floor("put", BEST_COPY, bytes=size_bytes))
             for size, size_bytes in (("1 MiB", MIB), ("64 MiB", 64 * MIB), ("1 GiB", GIB))
         ),
         Figure("64 MiB, iceoryx2", "≥ 1.5 × faster", ahead(["iceoryx2"], 1.5, "put", size_bytes=64 * MIB)),
     ],
     "put into fresh space": [
-        Figure(
-            size, "≥ 95 % of the best copy", within_floor("put into fresh space", BEST_COPY, **{"bytes": size_bytes})
-        )
+        Figure(size, "≥ 95 % of the best copy", within_floor("put into fresh space", BEST_COPY, bytes=size_bytes))
         for size, size_bytes in (("1 MiB", MIB), ("64 MiB", 64 * MIB), ("1 GiB", GIB))
     ],
     "build in place and fill 64 MiB": [

@@ -25,7 +25,7 @@ import numpy as np
 import tensord
 
 sys.path.append(str(Path(__file__).resolve().parent.parent / "tests" / "python"))
-from running_daemon import RunningDaemon  # noqa: E402
+from running_daemon import RunningDaemon
 
 KIB, MIB = 1 << 10, 1 << 20
 
@@ -209,7 +209,9 @@ def measure_first_touch() -> None:
             21,
             [
                 Way("tensord: attach, touch", "ours", 1, lambda n: in_child(ours)),
-                Way("tensord: attach(populate=True), touch", "ours", 1, lambda n: in_child(lambda: ours(populate=True))),
+                Way(
+                    "tensord: attach(populate=True), touch", "ours", 1, lambda n: in_child(lambda: ours(populate=True))
+                ),
                 Way("SharedMemory(name), touch", "peer", 1, lambda n: in_child(peers)),
             ],
         )
@@ -236,7 +238,12 @@ def in_child(measure: Callable[[], float]) -> float:
     return float(text)
 
 
-QUESTIONS = {"attach": measure_attach, "torch": measure_torch, "clone": measure_clone, "first_touch": measure_first_touch}
+QUESTIONS = {
+    "attach": measure_attach,
+    "torch": measure_torch,
+    "clone": measure_clone,
+    "first_touch": measure_first_touch,
+}
 
 
 def main() -> None:

@@ -17,11 +17,10 @@ from typing import Any
 import matplotlib
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: E402
-
-from summary import fastest_floor  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from summary import fastest_floor
 
 Json = dict[str, Any]
 Points = list[tuple[float, float]]
@@ -135,8 +134,13 @@ def place_labels(axes: Axes, lines: Iterable[Line], least: float = 0.043) -> Non
             fontweight="bold" if line.width > 2 else "normal",
             va="center",
             arrowprops={
-                **{"arrowstyle": "-", "color": line.color, "lw": 0.5, "alpha": 0.6},
-                **{"shrinkA": 1, "shrinkB": 1, "relpos": (0, 0.5)},
+                "arrowstyle": "-",
+                "color": line.color,
+                "lw": 0.5,
+                "alpha": 0.6,
+                "shrinkA": 1,
+                "shrinkB": 1,
+                "relpos": (0, 0.5),
             },
             annotation_clip=False,
         )
@@ -162,7 +166,9 @@ def draw(
     for line in lines:
         xs, ys = zip(*line.points, strict=True)
         order = 3 if line.width > 2 else 2
-        axes.plot(xs, ys, line.dashes, color=line.color, lw=line.width, marker="o", ms=2.5 + line.width / 2, zorder=order)
+        axes.plot(
+            xs, ys, line.dashes, color=line.color, lw=line.width, marker="o", ms=2.5 + line.width / 2, zorder=order
+        )
     if every_x:
         axes.xaxis.set_major_locator(LogLocator(base=every_x, numticks=30))
     axes.xaxis.set_major_formatter(FuncFormatter(human_x))
@@ -211,7 +217,9 @@ def bandwidth(points: Points) -> Points:
 
 def draw_put(results: Json, folder: Path) -> None:
     lines = [
-        *peer_lines(results, lambda each: each["method"] == "put" and "pause_s" not in each["parameters"], "size_bytes"),
+        *peer_lines(
+            results, lambda each: each["method"] == "put" and "pause_s" not in each["parameters"], "size_bytes"
+        ),
         Line("tensord, C++", ours_of(results, "put", "bytes"), OURS, 3),
         Line("floor: the fastest copy", floor_of(results, "put", "bytes"), FLOOR, 1.5, "--"),
     ]
@@ -259,7 +267,13 @@ def draw_connections(results: Json, folder: Path) -> None:
             *peer_lines(results, lambda each: each["method"] == "put_beside", "connections"),
             Line("tensord, C++: put", ours_of(results, question, "connections", "tensord: put 4 KiB"), OURS, 3),
             Line("tensord, C++: delete", ours_of(results, question, "connections", "tensord: delete"), OURS, 3, "--"),
-            Line("tensord, C++: attach", ours_of(results, question, "connections", "tensord: attach, detach"), OURS, 3, ":"),
+            Line(
+                "tensord, C++: attach",
+                ours_of(results, question, "connections", "tensord: attach, detach"),
+                OURS,
+                3,
+                ":",
+            ),
         ],
     )
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import environments
 from typing_extensions import Self
 
-import environments
 from peers.questions import METHODS, MIB, Question
 from peers.running import NoAnswer, Running, kill_descendants
 

@@ -2,7 +2,6 @@
 
 import ctypes
 import time
-from collections.abc import Callable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -159,7 +158,9 @@ class Iceoryx2(Peer):
 
 class Payload(Iceoryx2):
     title = "iceoryx2, payload()"
-    settings = "the same, but the reader asks each sample for its payload, as the documentation does, not for its address"
+    settings = (
+        "the same, but the reader asks each sample for its payload, as the documentation does, not for its address"
+    )
     questions = frozenset({"attach"})
 
     def attach(self, name: str, length: int) -> tuple[Floats, Handle]:

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 import tensord
-
 from peers.peer import PATIENCE_S, Floats, Handle, Peer
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "python"))
-from running_daemon import RunningDaemon  # noqa: E402
+from running_daemon import RunningDaemon
 
 
 class Tensord(Peer):

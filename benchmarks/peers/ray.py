@@ -4,14 +4,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
-import ray  # noqa: E402
-from ray import cloudpickle  # noqa: E402
+import ray
+from ray import cloudpickle
 
-from peers.peer import Floats, Handle, Referenced  # noqa: E402
+from peers.peer import Floats, Handle, Referenced
 
 
 class Ray(Referenced):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import environments
+
 from peers.catalogue import ENTRIES
 
 BENCHMARKS = Path(__file__).resolve().parent.parent

@@ -9,10 +9,10 @@ import time
 from typing import Any
 
 import numpy as np
-import tensord
+from evidence import Report
 from sklearn.datasets import load_digits
 
-from evidence import Report
+import tensord
 
 TEST_SHARE = 0.2
 

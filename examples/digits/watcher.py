@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Callable
 
-import tensord
 import torch
+from evidence import Report
 from torch import nn
 
-from evidence import Report
+import tensord
 
 POLL_S = 0.001
 PATIENCE_S = 120

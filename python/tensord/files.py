@@ -225,7 +225,7 @@ def _npy_tensor(key: str, what: str, open_stream: Callable[[], Any]) -> _Incomin
 
 @contextlib.contextmanager
 def _read_npy(path: Path) -> Iterator[list[_Incoming]]:
-    yield [_npy_tensor("", str(path), lambda: open(path, "rb"))]
+    yield [_npy_tensor("", str(path), lambda: open(path, "rb"))]  # noqa: SIM115  (its reader closes it)
 
 
 @contextlib.contextmanager
@@ -389,9 +389,7 @@ def _read_torch(path: Path) -> Iterator[list[_Incoming]]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except Exception as error:
-        raise InvalidArgumentError(
-            f"{path} is no state dict that can be read without running code: {error}"
-        ) from error
+        raise InvalidArgumentError(f"{path} is no state dict that can be read without running code: {error}") from error
     if isinstance(content, torch.Tensor):
         content = {"": content}
     if not isinstance(content, dict):

@@ -49,9 +49,7 @@ def reduce_view(view: View) -> tuple[Any, ...]:
     return attach_again, (*place, view.shape, view.strides)
 
 
-def attach_again(
-    socket: str, name: str, mode: Any, generation: int, location: Any, shape: Any, strides: Any
-) -> View:
+def attach_again(socket: str, name: str, mode: Any, generation: int, location: Any, shape: Any, strides: Any) -> View:
     view = with_store(socket, lambda store: store.attach(name, mode))
     there, here = Location(*location), view.location
     # The inode as well, for a daemon that was started anew counts anew.

@@ -1,9 +1,9 @@
 """Helpers for PyTorch: one dataset in shared memory for all workers of a DataLoader.
 
-    from tensord.torch import TensorDataset
+from tensord.torch import TensorDataset
 
-    dataset = TensorDataset(store["digits/images"], store["digits/labels"])
-    loader = torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True, num_workers=8)
+dataset = TensorDataset(store["digits/images"], store["digits/labels"])
+loader = torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True, num_workers=8)
 """
 
 from collections.abc import Sequence
@@ -38,8 +38,7 @@ class TensorDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
         for view in views:
             if not isinstance(view, View):
                 raise InvalidArgumentError(
-                    f"a TensorDataset is made of views, not of {type(view).__name__}: "
-                    "store.put(name, tensor) gives one"
+                    f"a TensorDataset is made of views, not of {type(view).__name__}: store.put(name, tensor) gives one"
                 )
         shapes = [(view.name, view.shape) for view in views]  # parts of a tensor have one name
         if any(not shape for _, shape in shapes) or len({shape[0] for _, shape in shapes}) > 1:

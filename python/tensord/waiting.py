@@ -9,10 +9,7 @@ it closes, and not the interpreter, which stops those that are left before it go
 import atexit
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-
-if TYPE_CHECKING:
-    import asyncio
+from typing import Any, Literal, TypeVar
 
 from tensord._core import Store, View, WaitStop
 

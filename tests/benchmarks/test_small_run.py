@@ -54,5 +54,7 @@ def test_every_figure_to_reach_is_read_from_a_question_that_is_asked(results):
 
 
 def test_attach_makes_no_system_call(results):
-    (counted,) = [each["counts"] for each in results["comparisons"] if each["question"] == "attach" and "counts" in each]
+    (counted,) = [
+        each["counts"] for each in results["comparisons"] if each["question"] == "attach" and "counts" in each
+    ]
     assert counted == {"system calls": 0}

@@ -62,7 +62,8 @@ struct MiniView {
   // in two fields of its descriptor and in each of its words: whatever was overwritten shows.
   [[nodiscard]] bool intact(std::string_view name) const {
     if (!shm::has_name(*slot, *tail, name)) return false;
-    if (slot->created_unix_ns != serial || tail->layout.shape[0] != static_cast<std::int64_t>(serial)) return false;
+    if (slot->created_unix_ns != serial || tail->layout.shape[0] != static_cast<std::int64_t>(serial))
+      return false;
     for (std::uint32_t i = 0; i < kWords; ++i) {
       if (words[i] != serial) return false;
     }

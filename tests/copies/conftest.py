@@ -8,9 +8,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "python"))
 
-from running_daemon import RunningDaemon  # noqa: E402
+from running_daemon import RunningDaemon
 
-import tensord  # noqa: E402
+import tensord
 
 
 def pytest_addoption(parser):
@@ -80,7 +80,9 @@ def start_actor(request, daemon):
 @pytest.fixture(scope="session")
 def players(start_actor):
     """One process for each side and language, for all examples: Python takes seconds to import torch."""
-    return {(role, language): start_actor(language) for role in ("producer", "consumer") for language in ("python", "cpp")}
+    return {
+        (role, language): start_actor(language) for role in ("producer", "consumer") for language in ("python", "cpp")
+    }
 
 
 @pytest.fixture

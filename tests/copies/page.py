@@ -5,6 +5,7 @@ the other side, and begins with its claim in bold. The first line of a block say
 ``# producer`` or ``// consumer``.
 """
 
+import itertools
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -63,7 +64,7 @@ def examples() -> list[Example]:
     headings = _headings(lines)
     common: dict[tuple[str, str], Block] = {}
     found = []
-    for (at, level, title), (end, _, _) in zip(headings, headings[1:], strict=False):
+    for (at, level, title), (end, _, _) in itertools.pairwise(headings):
         own = _blocks(lines, at, end)
         if level == 2:
             common = own

@@ -240,7 +240,8 @@ class World {
   bool known_[std::size(kSegments)] = {};
   std::uint64_t last_offset_ = 0;
   Member members_[kClients];
-  Registry registry_{shm::CatalogWriter(catalog_.bytes(), kSlots, 7, {}), book_, 0666, [this](const Extent& extent) { given_back(extent); }, kPerUser};
+  Registry registry_{shm::CatalogWriter(catalog_.bytes(), kSlots, 7, {}), book_, 0666,
+                     [this](const Extent& extent) { given_back(extent); }, kPerUser};
   shm::CatalogReader reader_ = shm::CatalogReader::open(catalog_.bytes()).value();
 };
 

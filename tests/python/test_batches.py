@@ -75,7 +75,9 @@ def test_options_hold_for_the_whole_set(store):
 
 def test_a_set_may_be_converted_while_it_is_copied(store):
     before = store.stats().bytes_copied_in
-    views = store.put_many({"a": np.arange(3.0), "b": torch.ones(2), "c": np.arange(4, dtype="float32")}, dtype="float32")
+    views = store.put_many(
+        {"a": np.arange(3.0), "b": torch.ones(2), "c": np.arange(4, dtype="float32")}, dtype="float32"
+    )
     assert {view.dtype for view in views.values()} == {"float32"}
     assert [view.numpy().tolist() for view in views.values()] == [[0, 1, 2], [1, 1], [0, 1, 2, 3]]
     assert store.stats().bytes_copied_in - before == sum(view.bytes_copied for view in views.values()) == 4 * 9

@@ -48,9 +48,19 @@ def results(*comparisons, peers=()):
     keys = sorted({way["peer"] for each in peers for way in each["ways"]})
     return {
         "machine": {
-            **{"cpu": "Abacus", "cores": 2, "memory_gib": 1, "virtual": False, "kernel": "1", "compiler": ""},
-            **{"huge_pages_for_shared_memory": "never", "python": "3", "numpy": "2", "commit": "abc"},
-            **{"began": "then", "load_before": 0.0, "load_after": 0.0},
+            "cpu": "Abacus",
+            "cores": 2,
+            "memory_gib": 1,
+            "virtual": False,
+            "kernel": "1",
+            "compiler": "",
+            "huge_pages_for_shared_memory": "never",
+            "python": "3",
+            "numpy": "2",
+            "commit": "abc",
+            "began": "then",
+            "load_before": 0.0,
+            "load_after": 0.0,
         },
         "comparisons": list(comparisons),
         "peers": {key: {"title": key.title(), "version": "1", "settings": "none"} for key in keys},
@@ -167,7 +177,8 @@ def test_a_question_that_fails_is_reported_and_the_others_are_asked(tmp_path):
     (build / "daemon" / "tensord").touch()
     (build / "benchmarks").mkdir()
     programs = {
-        "put": 'echo \'{"question": "put", "parameters": {}, "ways": [{"way": "w", "role": "ours", "ns": [1, 2]}]}\'; exit 3',
+        "put": 'echo \'{"question": "put", "parameters": {}, "ways": [{"way": "w", "role": "ours", "ns": [1, 2]}]}\'; '
+        "exit 3",
         "hold": 'echo \'{"question": "hold", "parameters": {}, "counts": {"maps": 1}}\'',
     }
     for name, body in programs.items():

@@ -80,7 +80,7 @@ def test_the_dtype_is_given_in_any_of_the_usual_words(store, dtype):
 
 
 def test_what_tensord_does_not_hold_is_put_by_converting_it(store):
-    for given, to, expected in [
+    for source, to, expected in [
         (np.array([1.5, 2], np.longdouble), "float64", [1.5, 2]),
         (np.array([1, 2], ">i4"), "int32", [1, 2]),
         (np.array([1, 2.5], object), "float32", [1, 2.5]),
@@ -89,7 +89,7 @@ def test_what_tensord_does_not_hold_is_put_by_converting_it(store):
         (1 << 70, "float64", [float(1 << 70)]),
         (np.array([0.5, 1], ml_dtypes.float4_e2m1fn), "float32", [0.5, 1]),
     ]:
-        view = store.put("a", given, dtype=to, replace=True)
+        view = store.put("a", source, dtype=to, replace=True)
         assert view.dtype == to and view.numpy().reshape(-1).tolist() == expected
 
 
@@ -110,7 +110,7 @@ def test_all_that_put_takes_is_converted(store):
     view = store.put("source", np.arange(4, dtype=np.int16))
     table = np.zeros(3, [("flag", "u1"), ("value", "f4")])
     table["value"] = [1, 2, 3]
-    for given, expected in [
+    for source, expected in [
         (view, [0, 1, 2, 3]),
         (view[::2], [0, 2]),
         (Producer(np.arange(6)[::-2]), [5, 3, 1]),
@@ -120,7 +120,7 @@ def test_all_that_put_takes_is_converted(store):
         (table["value"], [1, 2, 3]),
         (table["value"][::-1], [3, 2, 1]),
     ]:
-        put = store.put("a", given, dtype="float64", replace=True)
+        put = store.put("a", source, dtype="float64", replace=True)
         assert (put.dtype, put.numpy().tolist(), put.bytes_copied) == ("float64", expected, 8 * len(expected))
 
 

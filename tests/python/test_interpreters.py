@@ -40,9 +40,7 @@ def import_there(kind, path):
 
 def run(code):
     # A limit on the time, for what went wrong there was a wait for ever.
-    done = subprocess.run(
-        [sys.executable, "-c", SUB_INTERPRETER + code], capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", SUB_INTERPRETER + code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, ""), done
     return done.stdout
 
@@ -63,4 +61,3 @@ except tensord.ConnectionLostError as error:
 """).splitlines()
     assert "main interpreter" in refusal
     assert "/nonexistent/socket" in text
-

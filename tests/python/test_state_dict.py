@@ -192,7 +192,9 @@ def test_a_set_is_replaced_as_a_whole_or_not_at_all(store, module):
     assert list(store) == ["m/norm.bias"]
     store.put_state_dict("m", module, replace=True)
     old = store.state_dict("m")
-    store.put_state_dict("m", {key: torch.zeros_like(tensor) for key, tensor in module.state_dict().items()}, replace=True)
+    store.put_state_dict(
+        "m", {key: torch.zeros_like(tensor) for key, tensor in module.state_dict().items()}, replace=True
+    )
     assert torch.equal(old["embed.weight"], module.embed.weight)
     assert not any(tensor.any() for tensor in store.state_dict("m").values())
 

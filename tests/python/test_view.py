@@ -97,7 +97,7 @@ def test_without_ml_dtypes_numpy_converts_no_bits_as_if_they_were_numbers(store,
 def test_what_torch_lacks_says_where_it_is(store):
     view = store.put("e", np.zeros(2, ml_dtypes.float8_e3m4))
     for ask in (view.torch, lambda: view.clone(torch=True)):
-        with pytest.raises(tensord.UnsupportedTypeError, match=r'torch has no float8_e3m4: use view.numpy\(\)'):
+        with pytest.raises(tensord.UnsupportedTypeError, match=r"torch has no float8_e3m4: use view.numpy\(\)"):
             ask()
     assert view.bytes_copied == 2  # by put
 

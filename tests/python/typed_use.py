@@ -58,7 +58,7 @@ def viewing(view: tensord.View) -> None:
     torch.utils.dlpack.from_dlpack(view)
     memoryview(view)
     view.shape = (1,)  # type: ignore[misc]
-    view.dtpye  # type: ignore[attr-defined]
+    view.dtpye  # type: ignore[attr-defined]  # noqa: B018
 
 
 def waiting_and_writing(view: tensord.View) -> None:

@@ -109,8 +109,9 @@ class Cell:
         self.words[self.at[field]] = value
 
     def torn(self) -> bool:
-        return (self["writes_begun"] != self["writes_ended"]
-                or self["python_writes_begun"] != self["python_writes_ended"])
+        return (
+            self["writes_begun"] != self["writes_ended"] or self["python_writes_begun"] != self["python_writes_ended"]
+        )
 
 
 class Producer:
@@ -193,8 +194,10 @@ class Producer:
             cell = self.cells[index]
             in_doubt = cell["sequence"] % 2 == 1
             if stamp != cell["now"] and not (in_doubt and stamp == cell["next"]):
-                raise Wrong(f"{names[0]}: saw stamp {stamp}, but {cell['now']} was there (next {cell['next']}, "
-                            f"sequence {cell['sequence']})")
+                raise Wrong(
+                    f"{names[0]}: saw stamp {stamp}, but {cell['now']} was there (next {cell['next']}, "
+                    f"sequence {cell['sequence']})"
+                )
             if in_doubt and settling:
                 cell["now"] = stamp
                 cell["sequence"] += 1
@@ -205,7 +208,7 @@ class Producer:
     def keep(self, name: str, stamp: int, array: np.ndarray) -> None:
         if len(self.held) >= 8:
             self.random.shuffle(self.held)
-            del self.held[self.random.randrange(8):]
+            del self.held[self.random.randrange(8) :]
         self.held.append((name, stamp, array))
 
     def look_again(self) -> None:
@@ -259,13 +262,16 @@ class Producer:
         length = self.length(name, stamp, index)
         live = sort == "live"
         if self.random.random() < 0.3:
+
             def build() -> None:
                 with self.store.build(name, length, "uint64", replace=there, live=live) as view:
                     fill(view.numpy(), name, stamp, 0)
+
             return self.change(index, stamp, "build", build)
         array = content(name, stamp, length)
-        self.change(index, stamp, "replace" if there else "put",
-                    lambda: self.store.put(name, array, replace=there, live=live))
+        self.change(
+            index, stamp, "replace" if there else "put", lambda: self.store.put(name, array, replace=there, live=live)
+        )
 
     # ---- live tensors, of its own ----
     def write(self, index: int) -> None:

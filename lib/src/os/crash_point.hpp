@@ -11,8 +11,9 @@ namespace tensord::os {
 
 // From now on, the process dies when it reaches this point for the `count`th time.
 void arm_crash_point(std::string_view name, int count = 1);
-// For a process that a test does not fork itself: arms what the file says that $TENSORD_CRASH_AT names, "<name>
-// <count>", with * for any point. The file is gone when the process dies of it, so that it is done once.
+// For a process that a test does not fork itself: arms what the file says that $TENSORD_CRASH_AT names,
+// "<name> <count>", with * for any point. The file is gone when the process dies of it, so that it is done
+// once.
 void arm_crash_point_from_environment();
 void crash_point(std::string_view name);
 
