@@ -5,6 +5,8 @@
 #include <cstring>
 #include <optional>
 
+#include "os/noted_messages.hpp"
+
 namespace tensord::daemon {
 namespace {
 
@@ -38,6 +40,7 @@ std::string_view cut(std::string_view text, std::size_t most_bytes) {
 }  // namespace
 
 void Answer::set_error(const protocol::RequestHeader& request, const Failure& failure) {
+  os::note_message(failure.text);
   protocol::ErrorReply error;
   error.header = {request.type, request.id, failure.code, 0};
   error.text.assign(cut(failure.text, error.text.bytes.size()));

@@ -99,7 +99,9 @@ Result<Done> Namespaces::check(std::string_view tensor_name, const Credentials& 
 
 Result<Done> Namespaces::check(std::uint32_t id, const Credentials& who, Right right) const {
   const auto found = by_id_.find(id);
-  if (found == by_id_.end()) return Failure{Errc::kNotFound, "that namespace is not in the store any more"};
+  if (found == by_id_.end())
+    return Failure{Errc::kNotFound,
+                   "that namespace is not in the store any more: its last tensor was deleted"};
   const auto& [name, space] = *found->second;
   if (!allows(space, who, right)) return denied(name, space, right);
   return Done{};

@@ -131,7 +131,8 @@ void Registry::note_reader(Client& client, ClientId id, SegmentId segment, Segme
 
 Result<Done> Registry::grant(ClientId id, SegmentId segment, Right right) {
   const auto use = segments_.find(segment);
-  if (use == segments_.end()) return Failure{Errc::kNotFound, "that segment is not in the store any more"};
+  if (use == segments_.end())
+    return Failure{Errc::kNotFound, "that segment is not in the store any more: its last tensor was deleted"};
   Client& grantee = client(id);
   if (const Result<Done> allowed = namespaces_.check(use->second.pool.namespace_id, grantee.who, right);
       !allowed) {
@@ -173,8 +174,8 @@ Result<SlotIndex> Registry::join(ClientId id, const NewTensor& wanted, const Poo
   const Tensor* const other = building(id, *wanted.in_room_of);
   if (other == nullptr) return no_such_draft();
   const auto refuse = [&](const std::string& why) {
-    return Failure{Errc::kInvalidArgument,
-                   quoted(wanted.name) + " cannot share memory with " + quoted(other->name) + ": " + why};
+    return Failure{Errc::kInvalidArgument, quoted(wanted.name) + " cannot share memory with " +
+                                               quoted(other->name) + ": " + why + "; put it by itself"};
   };
   if (Pool{other->namespace_id, other->kind} != pool) {
     return refuse("tensors that do are of one namespace and one kind");

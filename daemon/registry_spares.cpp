@@ -49,7 +49,7 @@ Result<Done> Registry::publish_spare(ClientId id, const Draft& draft, const NewT
   if (!space) return space.failure();
   if (space.value()->id != spare->namespace_id || wanted.size_bytes != spare->size_bytes) {
     return Failure{Errc::kInvalidArgument, "a spare is for its own namespace and size, and " +
-                                               quoted(wanted.name) + " is of another"};
+                                               quoted(wanted.name) + " is of another: create it"};
   }
   if (!wanted.replace && by_name_.contains(wanted.name)) return already_exists(wanted.name);
   // The spare itself is paid for.

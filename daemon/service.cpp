@@ -56,8 +56,8 @@ Result<Done> ask_for_room(const protocol::Create& request, NewTensor& wanted) {
   std::uint64_t end_bytes = 0;
   const bool overflows = __builtin_add_overflow(wanted.room_offset_bytes, wanted.size_bytes, &end_bytes);
   if (overflows || (request.room_bytes != 0 && request.room_bytes < end_bytes)) {
-    return Failure{Errc::kInvalidArgument,
-                   "the room that " + quoted(wanted.name) + " asks for is too small for the tensor itself"};
+    return Failure{Errc::kInvalidArgument, "the room that " + quoted(wanted.name) +
+                                               " asks for is too small for the tensor itself: ask for more"};
   }
   wanted.room_bytes = std::max(request.room_bytes, end_bytes);
   return Done{};
@@ -150,7 +150,8 @@ Result<Service::Welcome> Service::welcome(const Credentials& who, const protocol
     ledger = ledgers_.take();
     welcome.fds[0] = memory_.catalog().open_read_only();
   } catch (const std::exception& error) {
-    return Failure{Errc::kInternal, std::string("the daemon cannot make a ledger: ") + error.what()};
+    return Failure{Errc::kInternal,
+                   std::string("the daemon cannot make a ledger (see its log): ") + error.what()};
   }
   welcome.client = registry_.add_client(who, shm::LedgerScanner(ledger.bytes(), slot_count()));
   shm::format_ledger(ledger.bytes(), slot_count(), welcome.client);
@@ -482,7 +483,8 @@ Result<Done> Service::grant_segment(ClientId client, SegmentId segment, protocol
     if (writable) fds.push_back(memfd.duplicate());
   } catch (const std::system_error& error) {
     fds.clear();
-    return Failure{Errc::kInternal, std::string("the daemon cannot open a segment again: ") + error.what()};
+    return Failure{Errc::kInternal,
+                   std::string("the daemon cannot open a segment again (see its log): ") + error.what()};
   }
   return Done{};
 }
@@ -643,7 +645,8 @@ Result<protocol::ShutdownReply> Service::shutdown(ClientId client, const protoco
   const Credentials& who = connected_.at(client).who;
   if (who.uid != 0 && who.uid != ::geteuid()) {
     return Failure{Errc::kPermissionDenied, "only root and the daemon's own user (uid " +
-                                                std::to_string(::geteuid()) + ") may stop it"};
+                                                std::to_string(::geteuid()) +
+                                                ") may stop it or restart it: ask them"};
   }
   if (request.restart > 1) return Failure{Errc::kInvalidArgument, "restart is 0 or 1"};
   const bool restarts = request.restart != 0;

@@ -1,6 +1,12 @@
 #include <tensord/error.hpp>
 
+#include "os/noted_messages.hpp"
+
 namespace tensord {
+
+Error::Error(Errc code, const std::string& text) : std::runtime_error(text), code_(code) {
+  os::note_message(text);
+}
 
 void throw_error(Errc code, const std::string& text) {
   switch (code) {

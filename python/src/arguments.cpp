@@ -25,7 +25,8 @@ std::int64_t read_length(py::handle object) {
   const long long length = PyLong_AsLongLong(number.ptr());
   if (length == -1 && PyErr_Occurred() != nullptr) {
     PyErr_Clear();
-    throw InvalidArgumentError("a dimension of " + repr_of(object) + " elements does not fit any memory");
+    throw InvalidArgumentError("a dimension of " + repr_of(object) +
+                               " elements does not fit any memory: give fewer");
   }
   return length;
 }
@@ -61,7 +62,8 @@ std::vector<std::int64_t> read_shape(py::handle object) {
   std::vector<std::int64_t> shape;
   for (const py::handle length : object) {
     if (PyIndex_Check(length.ptr()) == 0) {
-      throw InvalidArgumentError("a shape is made of whole numbers; " + repr_of(length) + " is none");
+      throw InvalidArgumentError("a shape is made of whole numbers; " + repr_of(length) +
+                                 " is none: give an int");
     }
     shape.push_back(read_length(length));
   }

@@ -105,13 +105,15 @@ Imported import(py::handle producer) {
         static_cast<ManagedVersioned*>(PyCapsule_GetPointer(capsule, ManagedVersioned::kCapsule));
     if (form->version.major != kVersion.major) {
       throw UnsupportedTypeError(type_name(producer) + ".__dlpack__() answered in DLPack version " +
-                                 std::to_string(form->version.major) + ", asked for was 1");
+                                 std::to_string(form->version.major) +
+                                 ", asked for was 1: put numpy.asarray(...) of it");
     }
     imported.tensor = &form->tensor;
   } else if (PyCapsule_IsValid(capsule, Managed::kCapsule) != 0) {
     imported.tensor = &static_cast<Managed*>(PyCapsule_GetPointer(capsule, Managed::kCapsule))->tensor;
   } else {
-    throw UnsupportedTypeError(type_name(producer) + ".__dlpack__() did not return a DLPack capsule");
+    throw UnsupportedTypeError(type_name(producer) +
+                               ".__dlpack__() did not return a DLPack capsule: put numpy.asarray(...) of it");
   }
   require_cpu(producer, imported.tensor->device.type);
   return imported;

@@ -71,7 +71,7 @@ std::size_t index_of(DType dtype) {
   }
   throw UnsupportedTypeError("this tensor's dtype (DLPack code " + std::to_string(dtype.code) + ", " +
                              std::to_string(dtype.bits) +
-                             " bits) is unknown to this version of the Python module");
+                             " bits) is unknown to this version of the Python module: update it");
 }
 
 // The type of ml_dtypes, or None: not installed, or of a version before this dtype.

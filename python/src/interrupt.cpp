@@ -31,7 +31,7 @@ For tensord.waiting, which lends threads to event loops.)")
   Store::set_interrupt_check([] {
     if (const auto& stop = stop_of_this_thread) {
       if (stop->load(std::memory_order_relaxed))
-        throw TimeoutError("the wait was given up by its event loop");
+        throw TimeoutError("the wait was given up by its event loop: its task was cancelled");
       return;
     }
     if (Py_IsInitialized() == 0) return;

@@ -181,7 +181,7 @@ class SharedMemoryManager:
     def start(self) -> None:
         """Connects; done by ``with``."""
         if self._store is not None:
-            raise InvalidArgumentError("the manager is running already")
+            raise InvalidArgumentError("the manager is running already: enter it once")
         self._store = connect()
         self._pid = os.getpid()
 

@@ -34,7 +34,7 @@ class TensorDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
 
     def __init__(self, *views: View) -> None:
         if not views:
-            raise InvalidArgumentError("a TensorDataset needs at least one view")
+            raise InvalidArgumentError("a TensorDataset needs at least one view: TensorDataset(store[name], ...)")
         for view in views:
             if not isinstance(view, View):
                 raise InvalidArgumentError(

@@ -1,9 +1,28 @@
+import contextlib
 import gc
+import os
 
 import pytest
 from running_daemon import RunningDaemon
 
 import tensord
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _noted_messages():
+    """What errors said goes where TENSORD_MESSAGES names, for tests/messages."""
+    with contextlib.ExitStack() as files, pytest.MonkeyPatch.context() as patch:
+        if path := os.environ.get("TENSORD_MESSAGES"):
+            file = files.enter_context(open(path, "a", buffering=1))  # noqa: SIM115
+
+            def init(self, *args):
+                super(tensord.Error, self).__init__(*args)
+                if os.getpid() == noting:
+                    file.write(" ".join(map(str, args)).replace("\n", " ") + "\n")
+
+            noting = os.getpid()
+            patch.setattr(tensord.Error, "__init__", init, raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ enum class Errc : std::uint32_t {
 
 class Error : public std::runtime_error {
  public:
-  Error(Errc code, const std::string& text) : std::runtime_error(text), code_(code) {}
+  Error(Errc code, const std::string& text);
   [[nodiscard]] Errc code() const noexcept { return code_; }
 
  private:

@@ -103,7 +103,8 @@ inline std::span<const std::int64_t> span_of(at::IntArrayRef values) {
   for (const auto& pair : torch_detail::kDTypePairs) {
     if (pair.dtype == dtype) return pair.scalar_type;
   }
-  throw UnsupportedTypeError("torch has no dtype for tensord's " + std::string(dtype_name(dtype)));
+  throw UnsupportedTypeError("torch has no dtype for tensord's " + std::string(dtype_name(dtype)) +
+                             ": use view.data() for the bits");
 }
 
 // The way back. Throws UnsupportedTypeError for what the store does not hold, quantized ones for one.

@@ -77,7 +77,8 @@ std::vector<View> client::Connection::attach_many(const std::shared_ptr<Connecti
     if (is_one_moment) return views;
   }
   throw TimeoutError("the tensors " + protocol::quoted(names.front()) + " to " +
-                     protocol::quoted(names.back()) + " are replaced faster than they can be attached");
+                     protocol::quoted(names.back()) +
+                     " are replaced faster than they can be attached: attach again, or publish less often");
 }
 
 std::vector<View> Store::attach_many(std::span<const std::string_view> names, Mode mode) const {

@@ -1,6 +1,7 @@
 // The slow road: connecting, and whatever takes a question to the daemon. It alone can say that a name
 // does not exist. What needs no question is in fast_road.cpp.
 #include "client/connection.hpp"
+#include "client/broken_daemon.hpp"
 
 #include <poll.h>
 
@@ -143,11 +144,15 @@ bool Connection::say_hello() {
   }
   const auto catalog = shm::CatalogReader::open(
       {static_cast<const std::byte*>(catalog_region_.get_address()), catalog_region_.get_size()});
-  if (!catalog) throw ConnectionLostError("the daemon at " + path + " sent a catalog of another layout");
+  if (!catalog)
+    throw ConnectionLostError("the daemon at " + path +
+                              " sent a catalog of another layout: install the same version of both");
   const auto ledger =
       shm::Ledger::open({static_cast<std::byte*>(ledger_region_.get_address()), ledger_region_.get_size()},
                         catalog->slot_count());
-  if (!ledger) throw ConnectionLostError("the daemon at " + path + " sent a ledger of another layout");
+  if (!ledger)
+    throw ConnectionLostError("the daemon at " + path +
+                              " sent a ledger of another layout: install the same version of both");
   catalog_ = *catalog;
   ledger_ = *ledger;
   freeze_on_fork_.emplace(ledger_);
@@ -196,7 +201,8 @@ Result<View> Connection::attach_asking(std::shared_ptr<Connection> self, std::st
     return Failure{error.code(), error.what()};
   }
   return Failure{Errc::kTimeout,
-                 "the tensor " + quoted(name) + " is replaced faster than it can be attached"};
+                 "the tensor " + quoted(name) +
+                     " is replaced faster than it can be attached: attach again, or publish less often"};
 }
 
 std::uint32_t Connection::find(std::string_view name, Mode mode, protocol::IfNone if_none) {
@@ -207,7 +213,7 @@ std::uint32_t Connection::find(std::string_view name, Mode mode, protocol::IfNon
   find.if_none = if_none;
   std::vector<os::UniqueFd> fds;
   const auto reply = call<protocol::FindReply>(find, &fds);
-  if (reply.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
+  if (reply.slot >= catalog_.slot_count()) throw_broken_daemon("the daemon named a slot past the catalog");
   crash_point("attach.granted");
   install(reply.segment, find.access, std::move(fds));
   return reply.slot;
@@ -223,7 +229,7 @@ void Connection::nudge(std::uint32_t slot) noexcept {
 
 const Segment& Connection::segment_of(const shm::Slot& slot) const {
   const Segment* const segment = segments_.find(slot.segment.load(std::memory_order_relaxed));
-  if (segment == nullptr) throw InternalError("the catalog's entry for a tensor in use has changed");
+  if (segment == nullptr) throw_broken_daemon("the catalog's entry for a tensor in use has changed");
   return *segment;
 }
 
@@ -238,7 +244,7 @@ std::shared_ptr<std::byte> Connection::map_private(const View& view) {
   const std::size_t size_bytes = std::max<std::size_t>(view.extent_bytes(), 1);
   if (location.offset_bytes >= segment.size_bytes() ||
       size_bytes > segment.size_bytes() - location.offset_bytes) {
-    throw InternalError("the catalog's entry for " + quoted(view.name()) + " has changed while it is in use");
+    throw_broken_daemon("the catalog's entry for " + quoted(view.name()) + " has changed while it is in use");
   }
   auto mapping = std::make_shared<Mapping>(
       Mapping{view, os::map(segment.memfd(), bip::copy_on_write, location.offset_bytes, size_bytes)});
@@ -306,9 +312,9 @@ bool Connection::is_mapped_for_writing(std::uint64_t id) const {
 
 Destination Connection::map_for_writing(const protocol::Granted& placed, const Wanted& wanted,
                                         bool clear_live_header) {
-  if (placed.slot >= catalog_.slot_count()) throw InternalError("the daemon named a slot past the catalog");
+  if (placed.slot >= catalog_.slot_count()) throw_broken_daemon("the daemon named a slot past the catalog");
   if (placed.size_bytes != value_or_throw(protocol::extent_bytes(wanted.spec))) {
-    throw InternalError("the daemon made " + quoted(wanted.name) + " of another size than was asked for");
+    throw_broken_daemon("the daemon made " + quoted(wanted.name) + " of another size than was asked for");
   }
   if (!is_mapped_for_writing(placed.segment)) grant_writing(placed.segment);
   const Segment* const segment = segments_.find(placed.segment);
@@ -319,7 +325,7 @@ Destination Connection::map_for_writing(const protocol::Granted& placed, const W
   if (wanted.room_offset_bytes > placed.offset || start > segment->size_bytes() ||
       room_bytes > segment->size_bytes() - start ||
       header_offset > segment->size_bytes() - shm::kLivePrefixBytes) {
-    throw InternalError("the daemon placed " + quoted(wanted.name) + " outside of its segment");
+    throw_broken_daemon("the daemon placed " + quoted(wanted.name) + " outside of its segment");
   }
   std::byte* const base = segment->base(/*writable=*/true);
   // What an earlier tensor of this namespace left there is not this one's version.
@@ -388,7 +394,7 @@ View Connection::view_of(std::shared_ptr<Connection> self, std::uint32_t index) 
   const Segment& segment = self->segment_of(slot);
   std::byte* const base = segment.base(writable);
   if (base == nullptr || !shm::lies_inside(slot, segment.size_bytes())) {
-    throw InternalError("the catalog's entry for a tensor just published points outside of its segment");
+    throw_broken_daemon("the catalog's entry for a tensor just published points outside of its segment");
   }
   return View(std::move(self), &slot, &layout, base + slot.offset, index,
               writable ? Mode::kReadWrite : Mode::kRead);
@@ -416,7 +422,8 @@ std::shared_ptr<Connection> Connection::open_own() {
   const auto no_forks = hold_off_forks();
   auto own = open(dial(requests_.path()), requests_.path(), counters_);
   if (own->store_id() == store_id()) return own;
-  throw ConnectionLostError("the daemon at " + requests_.path() + " was replaced by one with another store");
+  throw ConnectionLostError("the daemon at " + requests_.path() +
+                            " was replaced by one with another store: connect() again to use that");
 }
 
 Connection::Peer Connection::ask_about(std::uint32_t connection) {
@@ -461,7 +468,7 @@ void Connection::grant_writing(std::uint64_t segment) {
 void Connection::install(std::uint64_t segment, Access access, std::vector<os::UniqueFd> fds) {
   const bool writable = access == Access::kWrite;
   if (fds.size() != (writable ? 2 : 1))
-    throw InternalError("the daemon granted a segment without its descriptors");
+    throw_broken_daemon("the daemon granted a segment without its descriptors");
   try {
     os::Memfd read_only = os::Memfd::adopt_sealed(std::move(fds[0]));
     os::Memfd read_write;

@@ -16,6 +16,7 @@
 
 #include <tensord/store.hpp>
 
+#include "client/broken_daemon.hpp"
 #include "client/connection.hpp"
 #include "client/store_state.hpp"
 #include "os/crash_point.hpp"
@@ -55,7 +56,8 @@ std::byte* Connection::try_slot(std::uint32_t index, std::string_view name, Mode
   if (views_before >= shm::kMaxPinsPerSlot || !allowed || !inside) [[unlikely]] {
     release(index);
     if (!inside)
-      throw InternalError("the catalog's entry for " + quoted(name) + " points outside of its segment");
+      client::throw_broken_daemon("the catalog's entry for " + quoted(name) +
+                                  " points outside of its segment");
     if (!allowed) {
       throw PermissionDeniedError(
           "the tensor " + quoted(name) +

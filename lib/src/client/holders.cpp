@@ -5,6 +5,7 @@
 
 #include <tensord/store.hpp>
 
+#include "client/broken_daemon.hpp"
 #include "client/connection.hpp"
 #include "client/processes.hpp"
 #include "client/store_state.hpp"
@@ -25,11 +26,12 @@ std::vector<Holder> ask(client::Connection& connection, Of of, std::string_view 
   request.name.assign(name);
   for (;;) {
     const auto page = connection.call<protocol::HoldersReply>(request);
-    if (page.count > page.entries.size()) throw InternalError("the daemon sent a broken page of holders");
+    if (page.count > page.entries.size())
+      client::throw_broken_daemon("the daemon sent a broken page of holders");
     for (std::uint32_t i = 0; i < page.count; ++i) {
       const auto& entry = page.entries[i];
       if (entry.state > static_cast<std::uint32_t>(HolderState::kSpare)) {
-        throw InternalError("the daemon sent a holder of an unknown kind");
+        client::throw_broken_daemon("the daemon sent a holder of an unknown kind");
       }
       holders.push_back({std::string(entry.name.view()), static_cast<HolderState>(entry.state),
                          entry.connection, entry.pid, entry.uid,
@@ -40,7 +42,7 @@ std::vector<Holder> ask(client::Connection& connection, Of of, std::string_view 
     // Otherwise its pages need never end.
     if (std::tie(page.next_slot, page.next_connection) <=
         std::tie(request.from_slot, request.from_connection)) {
-      throw InternalError("the daemon sent pages of holders that do not go on");
+      client::throw_broken_daemon("the daemon sent pages of holders that do not go on");
     }
     request.from_slot = page.next_slot;
     request.from_connection = page.next_connection;

@@ -113,7 +113,7 @@ LiveWord await_whole(const LiveTensor& tensor, const Deadline& deadline, ShownWa
     if (deadline.passed()) {
       if (is_torn(tensor, word)) throw_torn(tensor);
       throw TimeoutError("the live tensor " + tensor.name() + " is still being written by " +
-                         describe_writer(tensor, word.writer));
+                         describe_writer(tensor, word.writer) + ": wait longer, or look what that does");
     }
     pause(tensor, word, deadline, shown);
   }

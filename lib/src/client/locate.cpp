@@ -67,9 +67,12 @@ os::UniqueFd dial(const std::string& path) {
     const int code = error.code().value();
     if (code == ENOENT || code == ECONNREFUSED) return {};
     if (code == EPROTOTYPE) {
-      throw ConnectionLostError(path + " is not a tensord socket (it is a Unix socket of another type)");
+      throw ConnectionLostError(path +
+                                " is not a tensord socket (it is a Unix socket of another type): name "
+                                "another one in TENSORD_SOCKET");
     }
-    throw ConnectionLostError("cannot connect to " + path + ": " + error.code().message());
+    throw ConnectionLostError("cannot connect to " + path + ": " + error.code().message() +
+                              " (`tensorctl doctor` looks at sockets)");
   }
 }
 

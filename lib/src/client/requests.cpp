@@ -73,7 +73,7 @@ bool Requests::hung_up() const noexcept {
 
 void Requests::await_hang_up(std::chrono::milliseconds timeout) {
   if (!poll_until(socket_.get(), /*events=*/0, timeout)) {
-    throw TimeoutError("the daemon at " + path_ + " was asked to stop but still runs");
+    throw TimeoutError("the daemon at " + path_ + " was asked to stop but still runs: see its log");
   }
 }
 
@@ -241,7 +241,8 @@ Requests::Message Requests::receive(std::span<std::byte> buffer) {
     try {
       received = os::receive_message(socket_.get(), buffer, kMostFds);
     } catch (const std::system_error& error) {
-      if (error.code().value() != EINTR) throw InternalError(std::string("recvmsg: ") + error.what());
+      if (error.code().value() != EINTR)
+        throw InternalError(std::string("cannot receive from the daemon: ") + error.what());
       check_interrupt();
       continue;
     }

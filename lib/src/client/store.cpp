@@ -11,6 +11,7 @@
 
 #include <tensord/layout.hpp>
 
+#include "client/broken_daemon.hpp"
 #include "client/connection.hpp"
 #include "client/copy_array.hpp"
 #include "client/fork_guard.hpp"
@@ -254,10 +255,12 @@ std::vector<std::string> Store::names(std::string_view prefix) const {
     std::size_t at = 0;
     for (std::uint32_t i = 0; i < page.count && at < page.names.size(); ++i) {
       const std::size_t size = static_cast<unsigned char>(page.names[at++]);
-      if (size > page.names.size() - at) throw InternalError("the daemon sent a broken page of names");
+      if (size > page.names.size() - at)
+        client::throw_broken_daemon("the daemon sent a broken page of names");
       const std::string_view name(&page.names[at], size);
       // Otherwise its pages need never end.
-      if (!names.empty() && name <= names.back()) throw InternalError("the daemon sent names out of order");
+      if (!names.empty() && name <= names.back())
+        client::throw_broken_daemon("the daemon sent names out of order");
       names.emplace_back(name);
       at += size;
     }
@@ -268,7 +271,8 @@ std::vector<std::string> Store::names(std::string_view prefix) const {
 
 TensorInfo Store::info(std::string_view name) const {
   const auto reply = find(*state_->connection(), name);
-  if (reply.spec.ndim > kMaxDims) throw InternalError("the daemon described a tensor of too many dimensions");
+  if (reply.spec.ndim > kMaxDims)
+    client::throw_broken_daemon("the daemon described a tensor of too many dimensions");
   TensorInfo info;
   info.name = name;
   info.dtype = reply.spec.dtype;
@@ -309,7 +313,7 @@ StoreStats Store::stats() const {
   stats.max_connections = reply.max_connections;
   stats.daemon_pid = reply.daemon_pid;
   if (reply.kept_by > static_cast<std::uint32_t>(KeptBy::kServiceManager)) {
-    throw InternalError("the daemon is kept by an unknown kind of keeper");
+    client::throw_broken_daemon("the daemon is kept by an unknown kind of keeper");
   }
   stats.kept_by = static_cast<KeptBy>(reply.kept_by);
   stats.uptime_ms = reply.uptime_ms;
@@ -348,7 +352,7 @@ void Store::restart_daemon() const {
   while (stats().daemon_pid == before) {
     if (std::chrono::steady_clock::now() > deadline) {
       throw TimeoutError("the daemon at " + state_->socket() + " was asked to restart, but pid " +
-                         std::to_string(before) + " still serves");
+                         std::to_string(before) + " still serves: see its log");
     }
     std::this_thread::sleep_for(kRestartPoll);
   }

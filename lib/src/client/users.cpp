@@ -1,6 +1,7 @@
 // Store::users.
 #include <tensord/store.hpp>
 
+#include "client/broken_daemon.hpp"
 #include "client/connection.hpp"
 #include "client/store_state.hpp"
 #include "protocol/messages.hpp"
@@ -14,7 +15,8 @@ std::vector<UserStats> Store::users() const {
   request.header.type = protocol::Users::kType;
   for (;;) {
     const auto page = connection->call<protocol::UsersReply>(request);
-    if (page.count > page.entries.size()) throw InternalError("the daemon sent a broken page of users");
+    if (page.count > page.entries.size())
+      client::throw_broken_daemon("the daemon sent a broken page of users");
     for (std::uint32_t i = 0; i < page.count; ++i) {
       const auto& entry = page.entries[i];
       users.push_back({entry.uid, entry.used_bytes, page.max_bytes, entry.dying_bytes, page.max_dying_bytes,
@@ -23,7 +25,7 @@ std::vector<UserStats> Store::users() const {
     if (page.more == 0) return users;
     // Otherwise its pages need never end.
     if (page.next_uid <= request.from_uid) {
-      throw InternalError("the daemon sent pages of users that do not go on");
+      client::throw_broken_daemon("the daemon sent pages of users that do not go on");
     }
     request.from_uid = page.next_uid;
   }

@@ -7,6 +7,7 @@
 
 #include <tensord/layout.hpp>
 
+#include "client/broken_daemon.hpp"
 #include "client/connection.hpp"
 #include "client/copy.hpp"
 #include "client/live.hpp"
@@ -65,8 +66,8 @@ View::Sound View::sound() const {
         reinterpret_cast<std::uintptr_t>(data_) % protocol::alignment_of(found.dtype) == 0;
     if (is_aligned && found.extent_bytes <= segment_bytes - offset) return found;
   }
-  throw InternalError("the catalog's entry for " + protocol::quoted(name()) +
-                      " describes no tensor that lies in its segment: the daemon is broken, or hostile");
+  client::throw_broken_daemon("the catalog's entry for " + protocol::quoted(name()) +
+                              " describes no tensor that lies in its segment");
 }
 
 std::int64_t View::numel() const { return count_elements(shape()); }
@@ -94,7 +95,7 @@ void View::require_dtype(DType dtype) const {
   if (dtype != slot_->dtype) {
     throw InvalidArgumentError("the tensor " + protocol::quoted(name()) + " holds " +
                                std::string(dtype_name(slot_->dtype)) + ", not " +
-                               std::string(dtype_name(dtype)));
+                               std::string(dtype_name(dtype)) + ": ask for what it holds");
   }
 }
 
@@ -127,8 +128,8 @@ std::uint64_t View::copy_out(const Sound& own, std::span<std::byte> destination,
   const std::size_t wanted_bytes = static_cast<std::size_t>(count_elements(own.shape)) * own.dtype.itemsize();
   if (destination.size() != wanted_bytes) {
     throw InvalidArgumentError("a copy of the tensor " + protocol::quoted(name()) + " takes " +
-                               std::to_string(wanted_bytes) + " bytes, the destination has " +
-                               std::to_string(destination.size()));
+                               std::to_string(wanted_bytes) + " bytes; the destination has " +
+                               std::to_string(destination.size()) + ", and must have as many");
   }
   const auto copy = [&] {
     if (as_it_lies) {

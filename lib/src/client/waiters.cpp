@@ -3,6 +3,7 @@
 
 #include <tensord/store.hpp>
 
+#include "client/broken_daemon.hpp"
 #include "client/connection.hpp"
 #include "client/processes.hpp"
 #include "client/store_state.hpp"
@@ -26,11 +27,12 @@ std::vector<Waiter> Store::waiters() const {
   request.header.type = protocol::Waiters::kType;
   for (;;) {
     const auto page = connection->call<protocol::WaitersReply>(request);
-    if (page.count > page.entries.size()) throw InternalError("the daemon sent a broken page of waiters");
+    if (page.count > page.entries.size())
+      client::throw_broken_daemon("the daemon sent a broken page of waiters");
     for (std::uint32_t i = 0; i < page.count; ++i) {
       const auto& entry = page.entries[i];
       if (entry.waits_for > static_cast<std::uint32_t>(WaitsFor::kNewVersion)) {
-        throw InternalError("the daemon sent a waiter of an unknown kind");
+        client::throw_broken_daemon("the daemon sent a waiter of an unknown kind");
       }
       waiters.push_back({std::string(entry.name.view()), static_cast<WaitsFor>(entry.waits_for),
                          entry.connection, entry.pid, entry.uid,
@@ -39,7 +41,7 @@ std::vector<Waiter> Store::waiters() const {
     if (page.more == 0) return waiters;
     // Otherwise its pages need never end.
     if (page.next_connection <= request.from_connection) {
-      throw InternalError("the daemon sent pages of waiters that do not go on");
+      client::throw_broken_daemon("the daemon sent pages of waiters that do not go on");
     }
     request.from_connection = page.next_connection;
   }

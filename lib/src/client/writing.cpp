@@ -5,6 +5,7 @@
 
 #include <tensord/view.hpp>
 
+#include "client/broken_daemon.hpp"
 #include "client/connection.hpp"
 #include "client/live.hpp"
 #include "protocol/tensor_spec.hpp"
@@ -32,8 +33,8 @@ LiveHeader& View::live_header() const {
   std::byte* const base = segment_base();
   if (base == nullptr || offset > connection_->segment_of(*slot_).size_bytes() - shm::kLivePrefixBytes ||
       offset % alignof(LiveHeader) != 0) {
-    throw InternalError("the catalog's entry for " + protocol::quoted(name()) +
-                        " has changed while it is in use: the daemon is broken, or hostile");
+    client::throw_broken_daemon("the catalog's entry for " + protocol::quoted(name()) +
+                                " has changed while it is in use");
   }
   return *reinterpret_cast<LiveHeader*>(base + offset);
 }

@@ -127,7 +127,8 @@ Result<std::uint64_t> extent_bytes(const TensorSpec& spec) {
     return Failure{Errc::kUnsupportedType, "tensord does not hold elements of DLPack type (code " +
                                                std::to_string(spec.dtype.code) + ", bits " +
                                                std::to_string(spec.dtype.bits) + ", lanes " +
-                                               std::to_string(spec.dtype.lanes) + ")"};
+                                               std::to_string(spec.dtype.lanes) +
+                                               "): convert them to one of the dtypes in tensord/dtype.hpp"};
   }
   bool empty = false;
   std::uint64_t last_element = 0;
