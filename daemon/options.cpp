@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <iostream>
 #include <map>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 #include <tensord/store.hpp>
@@ -38,6 +40,16 @@ std::string check_mode(std::string& text) {
   return {};
 }
 
+// CLI11 names the line of a configuration file, but neither the file nor what could stand there.
+std::string complaint_of(const CLI::ConfigError& error, const std::string& file) {
+  constexpr std::string_view kBefore = "INI was not able to parse ";
+  std::string_view what = error.what();
+  if (what.starts_with(kBefore)) what.remove_prefix(kBefore.size());
+  return "the configuration file " + file + " has '" + std::string(what) +
+         "', which is no option of it: a line is one of the options that `tensord --help` lists, without its "
+         "dashes, = and a value";
+}
+
 }  // namespace
 
 std::uint64_t default_max_bytes() {
@@ -51,8 +63,15 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   options.socket = user_socket_path();
   CLI::App app{"tensord keeps named tensors in shared memory, for the processes of this machine."};
   app.set_version_flag("--version", "tensord " + std::string(kVersion));
-  app.set_config("--config", "", "Read options from this file (name = value lines)")
-      ->envname("TENSORD_CONFIG");
+  // CLI11 reads its environment too late for a configuration file: to it, that is the default.
+  const char* const named = std::getenv("TENSORD_CONFIG");
+  const std::string usual_config = named == nullptr ? "" : named;
+  CLI::Option* const config =
+      app.set_config("--config", usual_config, "Read options from this file (name = value lines)",
+                     /*config_required=*/!usual_config.empty())
+          ->envname("TENSORD_CONFIG");
+  // A misspelt limit is no limit.
+  app.allow_config_extras(CLI::config_extras_mode::error);
 
   std::string max_bytes = std::to_string(default_max_bytes());
   std::string keep_warm = std::to_string(kDefaultKeepWarmBytes);
@@ -132,8 +151,12 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
       ->transform(CLI::CheckedTransformer(levels, CLI::ignore_case));
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ConfigError& error) {
+    std::cerr << "tensord: " << complaint_of(error, config->as<std::string>()) << '\n';
+    exit_code = kUsageExitCode;
+    return std::nullopt;
   } catch (const CLI::ParseError& error) {
-    exit_code = app.exit(error);
+    exit_code = app.exit(error) == 0 ? EXIT_SUCCESS : kUsageExitCode;
     return std::nullopt;
   }
   options.max_bytes = std::stoull(max_bytes);

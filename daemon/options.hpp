@@ -21,6 +21,8 @@ inline constexpr std::uint64_t kDefaultKeepWarmBytes = std::uint64_t{1} << 30;
 // Far longer than anything that the daemon does without a look at its timers.
 inline constexpr std::uint32_t kDefaultWatchdogSeconds = 30;
 
+inline constexpr int kUsageExitCode = 2;  // what the options say makes no sense
+
 struct Options {
   std::string socket;
   std::uint64_t max_bytes = 0;

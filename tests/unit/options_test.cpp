@@ -15,12 +15,12 @@ using namespace tensord::daemon;
 
 namespace {
 
-std::optional<Options> parse(std::vector<std::string> arguments) {
+std::optional<Options> parse(std::vector<std::string> arguments, int* exit_code = nullptr) {
   arguments.insert(arguments.begin(), "tensord");
   std::vector<char*> words;
   for (std::string& argument : arguments) words.push_back(argument.data());
-  int exit_code = 0;
-  return parse_options(static_cast<int>(words.size()), words.data(), exit_code);
+  int ignored = 0;
+  return parse_options(static_cast<int>(words.size()), words.data(), exit_code ? *exit_code : ignored);
 }
 
 // A variable of the environment for as long as the object is there.
@@ -73,4 +73,32 @@ TEST_CASE("a quota that is no number, or nothing at all, is a usage error", "[op
   CHECK_FALSE(parse({"--max-bytes-per-user", "much"}));
   CHECK_FALSE(parse({"--max-tensors-per-user", "0"}));
   CHECK_FALSE(parse({"--max-connections-per-user", "-1"}));
+}
+
+TEST_CASE("a configuration file with a misspelt option is refused, and so is a misspelt flag", "[options]") {
+  const std::filesystem::path file =
+      std::filesystem::temp_directory_path() / ("tensord-options-" + std::to_string(::getpid()));
+  std::ofstream(file) << "max-bites = 3GiB\n";
+  int exit_code = 0;
+  CHECK_FALSE(parse({"--config", file.string()}, &exit_code));
+  std::filesystem::remove(file);
+  CHECK(exit_code == kUsageExitCode);
+  CHECK_FALSE(parse({"--max-bites", "3GiB"}, &exit_code));
+  CHECK(exit_code == kUsageExitCode);
+}
+
+TEST_CASE("TENSORD_CONFIG names a configuration file, which must be there", "[options]") {
+  const std::filesystem::path file =
+      std::filesystem::temp_directory_path() / ("tensord-options-" + std::to_string(::getpid()));
+  const std::string name = file.string();
+  const Variable config("TENSORD_CONFIG", name.c_str());
+  CHECK_FALSE(parse({}));
+  std::ofstream(file) << "max-tensors = 77\n";
+  const auto options = parse({});
+  const auto with_flag = parse({"--max-tensors", "78"});
+  std::filesystem::remove(file);
+  REQUIRE(options);
+  CHECK(options->max_tensors == 77);
+  REQUIRE(with_flag);
+  CHECK(with_flag->max_tensors == 78);
 }
