@@ -2,6 +2,7 @@
 what stands below is compared with what comes (see output.py). A command must succeed, unless the page asks for
 its status next, with `$ echo $?`."""
 
+import contextlib
 import os
 import re
 import signal
@@ -26,7 +27,9 @@ def commands_of(block: Block) -> list[tuple[int, str, str]]:
             found[-1] = (found[-1][0], found[-1][1] + "\n" + line[2:], "")
         else:
             found[-1] = (found[-1][0], found[-1][1], found[-1][2] + line + "\n")
-    return [(at, re.sub(r"\s+# .*$", "", command) if "\n" not in command else command, out) for at, command, out in found]
+    return [
+        (at, re.sub(r"\s+# .*$", "", command) if "\n" not in command else command, out) for at, command, out in found
+    ]
 
 
 class ConsoleSession:
@@ -77,10 +80,8 @@ class ConsoleSession:
 
     def close(self) -> None:
         """Ends bash, and what it started in its group."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._bash.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
         self._bash.communicate()
 
 

@@ -82,7 +82,9 @@ def program_of(block: Block) -> str:
     uses_torch = re.search(r"torch", block.code) and "torch.hpp" not in block.code
     extra = "#include <tensord/torch.hpp>\n#include <tensord/torch_module.hpp>\n" if uses_torch else ""
     body = "\n".join("" if include else line for line, include in zip(lines, includes, strict=True))
-    return _FRAME.format(includes=extra + "\n".join(filter(None, includes)), line=block.line, page=block.page, body=body)
+    return _FRAME.format(
+        includes=extra + "\n".join(filter(None, includes)), line=block.line, page=block.page, body=body
+    )
 
 
 class CppBlocks:

@@ -1,8 +1,8 @@
 """Whether a program printed what a page says it prints.
 
-Spaces count as one, at either end of a line as none. `...` in the page stands for anything, and on a line of its own for any lines.
-Where the page says that figures vary, a number stands for any number, and a unit behind it for any unit; all else is
-exact.
+Spaces count as one, at either end of a line as none. `...` in the page stands for anything, and on a line of its own
+for any lines. Where the page says that figures vary, a number stands for any number, and a unit behind it for any
+unit; all else is exact.
 """
 
 import re

@@ -81,9 +81,7 @@ class PageRun:
         elif block.language == "cmake":
             self._cpp.build_project(block)
         elif not self._check_data(block) and block.language != "text" and "file" not in block.marks:
-            raise PageError(
-                f"{block.place}: nobody can run a block of {block.language}; mark it <!-- not run: why -->"
-            )
+            raise PageError(f"{block.place}: nobody can run a block of {block.language}; mark it <!-- not run: why -->")
         elif block.language == "text" and block.code.lstrip().startswith("$ "):
             raise PageError(f"{block.place}: this is a console block, not text")
 
