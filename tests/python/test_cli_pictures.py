@@ -212,14 +212,14 @@ def shown(renderable, width, height=40, **console):
 
 
 DTYPES = st.sampled_from(["bool", "uint8", "int16", "int64", "uint64", "float16", "float32", "float64", "complex64"])
-SHAPES = st.one_of(arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=70))
+SHAPES = st.one_of(arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=40))
 ANY_ARRAY = DTYPES.flatmap(
     lambda dtype: SHAPES.flatmap(lambda shape: arrays.arrays(dtype, shape, fill=arrays.from_dtype(np.dtype(dtype))))
 )
 
 
 @pytest.mark.filterwarnings("error")
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(ANY_ARRAY, st.sampled_from([None, *choose.KINDS]), st.integers(20, 120), st.integers(4, 40))
 def test_everything_is_drawn_within_its_space(store, array, kind, width, height):
     with store.put("any", array, replace=True) as view:
@@ -234,7 +234,18 @@ def test_everything_is_drawn_within_its_space(store, array, kind, width, height)
     for colours in (True, False):
         drawn = shown(terminal.pictures(seen, width, height, colours=colours), width, force_terminal=True)
         assert len(drawn) <= max(height, 2 * len(seen.pictures))
-    png.draw(seen, io.BytesIO(), 320, 240)
+
+
+@pytest.mark.filterwarnings("error")
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(ANY_ARRAY, st.sampled_from([None, *choose.KINDS]))
+def test_everything_becomes_a_png_of_the_size_that_was_asked_for(store, array, kind):
+    with store.put("any", array, replace=True) as view:
+        seen = pictures.look(view, picture=kind, max_elements=3000)
+    file = io.BytesIO()
+    png.draw(seen, file, 320, 240)
+    with Image.open(file) as found:
+        assert found.size == (320, 240)
 
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 200), st.integers(1, 200))
@@ -277,6 +288,7 @@ def test_two_pixels_are_one_letter_of_two_colours():
     colours = np.array([[[255, 0, 0]], [[0, 0, 255]], [[1, 2, 3]]], np.uint8)
     first, second = shown(terminal.HalfBlocks(colours), 10, force_terminal=True, color_system="truecolor")
     assert first == "\x1b[38;2;255;0;0;48;2;0;0;255m▀\x1b[0m" and second == "\x1b[38;2;1;2;3m▀\x1b[0m"
+    terminal._style.cache_clear()  # rich keeps a style's codes with it, of the terminal that it was for
     few = shown(terminal.HalfBlocks(colours), 10, force_terminal=True, color_system="256")
     assert few[0].startswith("\x1b[38;5;") and "▀" in few[0]
 
@@ -305,20 +317,21 @@ def test_a_small_vector_in_letters(store):
 
 def test_a_histogram_in_letters():
     assert text.histogram(np.repeat([1, 2, 4], [4, 2, 1]), 14, 10) == ["1 │████████ 4", "2 │████ 2", "3 │ 0", "4 │██ 1"]
-    assert text.histogram(np.array([True, True, False]), 20, 10) == ["False │█████▌ 1", " True │███████████ 2"]
+    assert text.histogram(np.array([True, True, False]), 20, 10) == ["False │█████ 1", " True │██████████ 2"]
     labels, counts = text.bins_of(np.array([0.0, 0.1, 1.0, np.nan, np.inf]), 2)
     assert (labels, counts.tolist()) == (["0 … 0.5", "0.5 … 1"], [2, 1])
 
 
 def test_a_line_in_letters():
-    assert text.line(np.arange(9.0), 8, 2) == [" 8│⠀⢀⡠⠊⠁", " 0│⡠⠊⠁⠀⠀"] or text.line(np.arange(9.0), 8, 2)
+    assert text.line(np.arange(9.0), 8, 2) == [" 8│⠀⠀⢀⡤⠞", " 0│⣠⠖⠋⠀⠀"]
+    assert text.line(np.full(9, np.nan), 8, 2) == ["no finite numbers"]
 
 
 def test_shades_of_a_heat_map(store):
     seen = pictures.look(store.put("m", np.tile(np.linspace(0, 1, 10), (2, 1))), picture="heatmap")
     assert text.picture(seen, "heatmap", 10, 1) == [" .:-=+*#%@"]
     seen = pictures.look(store.put("n", np.array([[0, np.nan, 1]])), picture="heatmap")
-    assert text.picture(seen, "heatmap", 8, 1) == ["  !!@@"] or text.picture(seen, "heatmap", 8, 1) == [" !@"]
+    assert text.picture(seen, "heatmap", 8, 1) == ["  !!@@"]
 
 
 # ---- PNG -----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import argparse
 from tensord import connect
 from tensord.cli.extras import need
 from tensord.top import plain
+from tensord.top.known import Known
 from tensord.top.reading import read
 from tensord.top.rows import COLUMNS
 
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     column = next(column for column in COLUMNS if column.title == options.sort)
     if options.once:
         with connect(options.socket, start=False) as store:
-            print("\n".join(plain.lines(read(store), column, column.descending, max(0, options.rows))))
+            print("\n".join(plain.lines(read(store, Known()), column, column.descending, max(0, options.rows))))
         return 0
     need("textual", "top", "top")
     from tensord.top.app import Top

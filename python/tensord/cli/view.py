@@ -26,6 +26,8 @@ __all__ = ["add_parsers"]
 _LOOK_EVERY_S = 0.5
 #: More often than this nobody sees a picture change.
 _FRAME_S = 0.05
+#: Pixels of a PNG: less shows nothing, and more takes gigabytes to draw.
+_LEAST_SIDE, _MOST_SIDE = 160, 8000
 #: Columns of a text that goes into a pipe.
 _PIPE_WIDTH = 100
 
@@ -57,10 +59,12 @@ def add_parsers(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _size(words: str) -> tuple[int, int]:
-    matched = re.fullmatch(r"(\d{2,5})x(\d{2,5})", words)
+    matched = re.fullmatch(r"(\d+)x(\d+)", words)
     if matched is None:
         raise argparse.ArgumentTypeError(f"'{words}' is no size in pixels: say for example 960x720")
     width, height = map(int, matched.groups())
+    if not all(_LEAST_SIDE <= side <= _MOST_SIDE for side in (width, height)):
+        raise argparse.ArgumentTypeError(f"'{words}': each side has {_LEAST_SIDE} to {_MOST_SIDE} pixels")
     return width, height
 
 
@@ -206,8 +210,10 @@ def _watch(store: Store, view: View, looker: _Looker, show: Show) -> None:
             view = store.wait(name)
             continue
         if found.generation != view.generation:
+            view.close()
             view = found
         else:
+            found.close()
             _wait_for_change(view, last)
 
 

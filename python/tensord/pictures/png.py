@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import warnings
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,7 +23,8 @@ _DOTS_PER_INCH = 100
 _BINS = 60
 #: More numbers than these are no longer read in a picture.
 _TABLE_ROWS, _TABLE_WIDTH = 32, 110
-_TITLE_WIDTH = 120
+#: How wide a letter of the title is, about.
+_TITLE_DOTS = 8
 _NOT_FINITE = "#{:02x}{:02x}{:02x}".format(*pixels.NOT_FINITE)
 
 
@@ -44,9 +46,10 @@ def write(look: Look, path: str | os.PathLike[str], width: int = 960, height: in
 
 def draw(look: Look, file: IO[bytes], width: int, height: int) -> None:
     figure = Figure(figsize=(width / _DOTS_PER_INCH, height / _DOTS_PER_INCH), dpi=_DOTS_PER_INCH, layout="constrained")
-    # Names are not formulas, whatever dollars they have.
-    with matplotlib.rc_context({"text.parse_math": False}):
-        figure.suptitle("\n".join(text.figures(look, _TITLE_WIDTH)), fontsize=10)
+    # Names are not formulas, whatever dollars they have; and its warnings, of letters that no font has, help nobody.
+    with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        figure.suptitle("\n".join(text.figures(look, width // _TITLE_DOTS)), fontsize=10)
         kinds = look.pictures or ("table",)
         for axes, kind in zip(figure.subplots(len(kinds), 1, squeeze=False).ravel(), kinds, strict=True):
             _DRAW[kind](axes, look)
@@ -119,9 +122,11 @@ def _table(axes: Any, look: Look) -> None:
 
 def _say(axes: Any, words: str) -> None:
     axes.set_axis_off()
-    longest = max(map(len, words.split("\n")))
-    size = max(6, min(20, 1000 // max(1, longest)))
-    axes.text(0.5, 0.5, words, family="monospace", size=size, ha="center", va="center", transform=axes.transAxes)
+    lines = words.split("\n")
+    wide, high = axes.figure.get_size_inches() * 72  # points; a letter is 0.6 of its height wide
+    size = max(4, min(20, 1.5 * wide / max(map(len, lines)), 0.6 * high / len(lines)))
+    drawn = axes.text(0.5, 0.5, words, family="monospace", size=size, ha="center", va="center")
+    drawn.set_in_layout(False)
 
 
 _DRAW = {"image": _image, "heatmap": _heatmap, "line": _line, "histogram": _histogram, "table": _table}

@@ -154,7 +154,7 @@ def line(values: Array, width: int, height: int) -> list[str]:
     letters = (cells * _DOTS).sum(axis=(2, 3)) + 0x2800
     rows = ["".join(map(chr, row)) for row in letters]
     labels = [labels[0], *[""] * (height - 2), labels[1]] if height > 1 else [labels[0]]
-    return [f"{label:>{margin}}│{row}" for label, row in zip(labels, rows, strict=True)]
+    return [f"{label:>{margin}}│{row}"[:width] for label, row in zip(labels, rows, strict=True)]
 
 
 def _bounds(values: Array, columns: int) -> tuple[Array, Array]:
@@ -206,7 +206,7 @@ def histogram(values: Array, width: int, height: int) -> list[str]:
     amounts = [count_text(count) for count in counts.tolist()]
     room = max(1, width - margin - max(map(len, amounts)) - 4)
     return [
-        f"{label:>{margin}} │{_bar(count / counts.max() * room)} {amount}"
+        f"{label:>{margin}} │{_bar(count / counts.max() * room)} {amount}"[:width]
         for label, count, amount in zip(labels, counts.tolist(), amounts, strict=True)
     ]
 

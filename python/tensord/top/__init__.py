@@ -2,6 +2,7 @@
 
 | module       | idea                                                                  |
 |--------------|-----------------------------------------------------------------------|
+| `known`      | what is known of the tensors, asked for as seldom as can be           |
 | `reading`    | all that is shown, read from a store at one moment; rates between two |
 | `source`     | readings of a store that may go and come back                         |
 | `rows`       | a reading as rows: tensors, who holds, who waits; how they are sorted |

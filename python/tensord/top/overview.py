@@ -12,7 +12,7 @@ from textual.widgets import Footer, Input, Static
 
 from tensord.top import plain
 from tensord.top.reading import Rates, Reading
-from tensord.top.rows import COLUMNS, Column, matches, processes, sorted_rows, tensor_rows
+from tensord.top.rows import COLUMNS, Column, Row, matches, processes, sorted_rows, tensor_rows
 from tensord.top.table import TensorTable
 from tensord.words import age_text, bytes_text, count_text, rate_text, some
 
@@ -34,6 +34,7 @@ class Overview(Screen[None]):
         self._column, self._descending = column, descending
         self._pattern = ""
         self._reading: Reading | None = None
+        self._rows: list[Row] = []
 
     def compose(self) -> ComposeResult:
         yield Static("looking for a store", id="figures", markup=False)
@@ -54,6 +55,7 @@ class Overview(Screen[None]):
     def show(self, reading: Reading | None, now: Rates, note: str) -> None:
         """A reading, or that there is none; and what is to be said about that."""
         self._reading = reading
+        self._rows = [] if reading is None else tensor_rows(reading)
         self.query_one("#note", Static).update(note)
         self.query_one("#note").display = bool(note)
         self.query_one("#figures", Static).update("" if reading is None else _figures(reading, now))
@@ -62,7 +64,7 @@ class Overview(Screen[None]):
         self._show_tensors()
 
     def _show_tensors(self) -> None:
-        rows = [] if self._reading is None else tensor_rows(self._reading)
+        rows = self._rows
         shown = [row for row in rows if matches(row, self._pattern)] if self._pattern else rows
         if rows:
             empty = f"none of {some(len(rows), 'tensor')} has '{self._pattern}' in its name"
@@ -71,6 +73,8 @@ class Overview(Screen[None]):
         table = self.query_one(TensorTable)
         table.show(sorted_rows(shown, self._column, self._descending), self._column, self._descending, empty)
         table.border_title = f"{count_text(len(shown))} of {count_text(len(rows))}" if self._pattern else "tensors"
+        if self._reading is not None and self._reading.due:
+            table.border_title += f", {count_text(self._reading.due)} still to be read"
         table.border_subtitle = f"filter: {self._pattern}" if self._pattern else ""
 
     # ---- keys ------------------------------------------------------------------------------------

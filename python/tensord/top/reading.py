@@ -1,12 +1,11 @@
 """A Reading: all that is shown of a store, at one moment."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from tensord import Error, Holder, Store, StoreStats, TensorInfo, Waiter
-from tensord.errors import NotFoundError, PermissionDeniedError
 from tensord.pictures import Look, look
+from tensord.top.known import Known
 
 __all__ = ["Inspected", "Rates", "Reading", "rates", "read"]
 
@@ -25,12 +24,12 @@ class Reading:
     socket: str
     stats: StoreStats
     tensors: list[TensorInfo]
+    due: int  #: so many more are not known yet, or may have been replaced
     holders: list[Holder]  #: of all tensors that this user may read, deleted ones included
     waiters: list[Waiter]
     inspected: Inspected | None
     at_s: float  #: a monotonic clock
     now_unix_ns: int
-    took_s: float  #: how long this reading took
 
 
 @dataclass(frozen=True)
@@ -39,32 +38,24 @@ class Rates:
     bytes_per_s: float
 
 
-def read(store: Store, inspect: str | None = None, clock: Callable[[], float] = time.monotonic) -> Reading:
-    """Raises ConnectionLostError once the store is gone."""
-    begin = clock()
+def read(store: Store, known: Known, inspect: str | None = None, budget_s: float | None = None) -> Reading:
+    """budget_s  how long to ask for what is not known yet; the next reading goes on.
+
+    Raises ConnectionLostError once the store is gone.
+    """
+    begin = time.monotonic()
     stats = store.stats()
-    reading = Reading(
+    return Reading(
         socket=store.socket,
         stats=stats,
-        tensors=_tensors(store),
+        tensors=known.update(store, stats, budget_s),
+        due=known.due,
         holders=store.holders_of_all(),
         waiters=store.waiters(),
         inspected=None if inspect is None else _inspect(store, inspect),
         at_s=begin,
         now_unix_ns=time.time_ns(),
-        took_s=0.0,
     )
-    return Reading(**{**vars(reading), "took_s": clock() - begin})
-
-
-def _tensors(store: Store) -> list[TensorInfo]:
-    infos = []
-    for name in store.names():
-        try:
-            infos.append(store.info(name))
-        except (NotFoundError, PermissionDeniedError):  # deleted meanwhile, or not ours to see
-            continue
-    return infos
 
 
 def _inspect(store: Store, name: str) -> Inspected:
