@@ -40,6 +40,9 @@ build: setup
 	@cmake --preset dev
 	@cmake --build --preset dev
 
+# What errors said while the tests ran (tests/messages); build/dev's tests write it by themselves.
+MESSAGES := $(CURDIR)/build/dev/messages.txt
+
 # The wheel, as a user gets it from `pip install .`, in the virtual environment. Made again only when
 # something that goes into it has changed; without the network, from what scripts/setup installed.
 WHEEL_STAMP := .venv/tensord-wheel.stamp
@@ -58,11 +61,14 @@ $(WHEEL_STAMP): $(WHEEL_SOURCES)
 
 test: build wheel
 	$(say) 'how the code is written'
-	@scripts/lint build/dev
+	@scripts/lint
 	$(say) 'C++ tests: build/dev'
+	@rm -f $(MESSAGES)
 	@ctest --preset dev
 	$(say) 'Python tests: tests/python, against the installed package'
-	@python -m pytest -q
+	@TENSORD_MESSAGES=$(MESSAGES) python -m pytest -q
+	$(say) 'every error message: seen by a test, and with what to do'
+	@python tests/messages/check.py $(MESSAGES)
 	$(say) 'C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer: build/asan'
 	@cmake --preset asan
 	@cmake --build --preset asan
@@ -74,8 +80,8 @@ test: build wheel
 	@$(MAKE) --no-print-directory fuzz-tests
 	$(say) 'all tests passed'
 
-lint: build
-	@scripts/lint build/dev
+lint: setup
+	@scripts/lint
 
 # Of the soak test, and of the fuzzers together.
 MINUTES ?= 10

@@ -150,6 +150,16 @@ TEST_CASE("a batch of no tensors is no request", "[many]") {
   CHECK(store.client_stats().requests == 0);
 }
 
+TEST_CASE("two builders of one name are not published together", "[many]") {
+  const DaemonProcess daemon;
+  const Store store = daemon.connect();
+  const std::vector<std::int64_t> shape{4};
+  std::vector<Builder> builders;
+  for (int i = 0; i < 2; ++i) builders.push_back(store.build("a/x", kFloat32, shape));
+  CHECK_THROWS_WITH(store.publish_many(builders), contains_text("'a/x': give each a name of its own"));
+  CHECK(store.names().empty());
+}
+
 TEST_CASE("builders of another store are not published with ours", "[many]") {
   const DaemonProcess daemon;
   const Store store = daemon.connect(), other = daemon.connect();

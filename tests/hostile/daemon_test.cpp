@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstring>
 #include <functional>
+#include <future>
 #include <limits>
 #include <random>
 #include <string>
@@ -454,6 +455,21 @@ TEST_CASE("a daemon that answers more than it was asked is not listened to for e
     };
     CHECK_THROWS_AS(daemon.connect().names(), Error);
   }
+  SECTION("with a page of names whose last one reaches past its end") {
+    daemon.answer = [&](std::span<const std::byte> request) {
+      auto reply = daemon.honest(request);
+      auto page = as_message<ListReply>(reply.bytes);
+      if (!page) return reply;
+      constexpr std::size_t kSize = 255;
+      page->count = 0;
+      for (std::size_t at = 0; at < page->names.size(); at += 1 + kSize, ++page->count) {
+        page->names[at] = static_cast<char>(kSize);
+        if (at + 1 < page->names.size()) page->names[at + 1] = static_cast<char>('a' + page->count);
+      }
+      return reply_of(*page);
+    };
+    CHECK_THROWS_WITH(daemon.connect().names(), contains_text("a broken page of names"));
+  }
 }
 
 TEST_CASE("a daemon that finds what the catalog does not show is not believed for ever",
@@ -535,4 +551,16 @@ TEST_CASE("an index that sends every name to every slot finds only what has the 
   const Store store = daemon.connect();
   CHECK(attach_and_use(store) == "");
   CHECK_THROWS_AS(store.attach("y"), NotFoundError);
+}
+
+TEST_CASE("a daemon that says it ends, and serves on, is told of in the end", "[hostile][daemon]") {
+  // Both patiences at once: they are long.
+  FakeDaemon stopping, restarting;
+  ShutdownReply stopped, restarted;
+  answer_with<Shutdown>(stopping, stopped);
+  answer_with<Shutdown>(restarting, restarted);
+  const Store stops = stopping.connect(), restarts = restarting.connect();
+  auto stop = std::async(std::launch::async, [&] { stops.shutdown(); });
+  CHECK_THROWS_WITH(restarts.restart_daemon(), contains_text("asked to restart, but pid"));
+  CHECK_THROWS_AS(stop.get(), TimeoutError);
 }

@@ -238,6 +238,46 @@ TEST_CASE_METHOD(Scene, "requests that are wrong in content get an error and cha
                   }),
           Errc::kNotFound);
 
+  refused(Publish{{Publish::kType, 3}, 0, 2, 0}, Errc::kInvalidArgument);
+  refused(changed(PublishSpare{},
+                  [](PublishSpare& p) {
+                    p.header = {PublishSpare::kType, 3}, p.wants_spare = 2;
+                  }),
+          Errc::kInvalidArgument);
+  refused(Shutdown{{Shutdown::kType, 3}, 2, 0}, Errc::kInvalidArgument);
+  refused(Shutdown{{Shutdown::kType, 3}, 1, 0}, Errc::kInvalidArgument);  // nobody keeps it
+
+  // Memory is shared within a namespace only, and a spare is for what it was granted for.
+  attacker.send(honest_create("ours/x"));
+  const Granted ours = attacker.receive_as<CreateReply>().draft;
+  const auto joins = [&](const std::string& name) {
+    return changed(honest_create(name), [&](Create& c) {
+      c.in_room_of_word = ours.word, c.in_room_of_slot = ours.slot, c.room_offset_bytes = 0;
+    });
+  };
+  refused(joins("theirs/x"), Errc::kInvalidArgument);
+  attacker.send(Publish{{Publish::kType, 3}, ours.slot, 1, ours.word});
+  const Granted spare = attacker.receive_as<PublishReply>().spare;
+  REQUIRE(spare.word != 0);
+  const auto into_spare = [&](const std::string& name) {
+    PublishSpare publish;
+    publish.header = {PublishSpare::kType, 3};
+    publish.name.assign(name);
+    publish.spec = honest_create(name).spec;
+    publish.slot = spare.slot;
+    publish.word = spare.word;
+    return publish;
+  };
+  refused(into_spare("theirs/x"), Errc::kInvalidArgument);
+  refused(changed(into_spare("ours/y"), [](PublishSpare& p) { p.spec.shape[0] += 100; }),
+          Errc::kInvalidArgument);
+  refused(into_spare("ours/x"), Errc::kAlreadyExists);
+  attacker.send(changed(Delete{}, [](Delete& d) {
+    d.header = {Delete::kType, 7};
+    d.name.assign("ours/x");
+  }));
+  static_cast<void>(attacker.receive_as<DeleteReply>());
+
   // Somebody else's tensor in the making is not ours to publish or drop, whatever we guess.
   const auto builder = honest.build("honest/half", kFloat32, std::vector<std::int64_t>{4});
   for (std::uint32_t slot = 0; slot < 4; ++slot) {

@@ -13,7 +13,7 @@ def _noted_messages():
     """What errors said goes where TENSORD_MESSAGES names, for tests/messages."""
     with contextlib.ExitStack() as files, pytest.MonkeyPatch.context() as patch:
         if path := os.environ.get("TENSORD_MESSAGES"):
-            file = files.enter_context(open(path, "a", buffering=1))  # noqa: SIM115
+            file = files.enter_context(open(path, "a", buffering=1))
 
             def init(self, *args):
                 super(tensord.Error, self).__init__(*args)
