@@ -20,7 +20,6 @@
 
 namespace tensord::daemon {
 
-using protocol::quoted;
 using shm::SlotState;
 using shm::SlotWord;
 

@@ -80,7 +80,7 @@ std::shared_ptr<Connection> Connection::open(os::UniqueFd socket, const std::str
   }
   const unsigned server = os::peer_credentials(socket.get()).uid;
   for (int round = 1;; ++round) {
-    std::shared_ptr<Connection> connection(new Connection(std::move(socket), path, counters));
+    std::shared_ptr<Connection> connection(new Connection(std::exchange(socket, {}), path, counters));
     if (connection->say_hello()) return connection;
     // A daemon that is kept and died just now is followed by another on the same socket.
     if (round < kMaxHelloRounds) socket = dial(path);

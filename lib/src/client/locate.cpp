@@ -113,6 +113,7 @@ void start_daemon(const std::string& socket) {
   const std::string program = client::daemon_path();
   std::vector<std::string> words{program, "--keep", "--background", "--socket", socket};
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
 

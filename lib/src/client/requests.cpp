@@ -150,8 +150,11 @@ void Requests::transact_many(std::size_t count, std::size_t request_bytes,
       crash_point("row.under_way");
     }
     auto refused = take(first_id + static_cast<std::uint32_t>(taken), road, reply, no_fds);
-    if (refused && !refusal) refusal = std::move(refused);
-    if (!refused) take_one(taken);
+    if (!refused) {
+      take_one(taken);
+    } else if (!refusal) {
+      refusal = std::move(refused);
+    }
     ++taken;
   }
   given_up_ = false;
