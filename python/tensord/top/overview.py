@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -35,6 +34,7 @@ class Overview(Screen[None]):
         self._pattern = ""
         self._reading: Reading | None = None
         self._rows: list[Row] = []
+        self._shown: dict[str, Text] = {}
 
     def compose(self) -> ComposeResult:
         yield Static("looking for a store", id="figures", markup=False)
@@ -56,12 +56,21 @@ class Overview(Screen[None]):
         """A reading, or that there is none; and what is to be said about that."""
         self._reading = reading
         self._rows = [] if reading is None else tensor_rows(reading)
-        self.query_one("#note", Static).update(note)
-        self.query_one("#note").display = bool(note)
-        self.query_one("#figures", Static).update("" if reading is None else _figures(reading, now))
-        self.query_one("#holds", Static).update("" if reading is None else _holds(reading))
-        self.query_one("#waits", Static).update("" if reading is None else _waits(reading))
+        self._update("#note", Text(note))
+        # Its height is fixed, so that a figure that changes lays nothing out anew.
+        figures = Text() if reading is None else _figures(reading, now)
+        self.query_one("#figures", Static).update(figures, layout=False)
+        if self.query_one("#note").display != bool(note):
+            self.query_one("#note").display = bool(note)
+        self._update("#holds", Text() if reading is None else _holds(reading))
+        self._update("#waits", Text() if reading is None else _waits(reading))
         self._show_tensors()
+
+    def _update(self, name: str, content: Text) -> None:
+        """Only what is new: other text may need another height, and then the whole screen is laid out."""
+        if self._shown.get(name) != content:
+            self._shown[name] = content
+            self.query_one(name, Static).update(content)
 
     def _show_tensors(self) -> None:
         rows = self._rows
@@ -124,7 +133,7 @@ def _pane(name: str, title: str) -> VerticalScroll:
 _BAR_WIDTH = 30
 
 
-def _figures(reading: Reading, now: Rates) -> RenderableType:
+def _figures(reading: Reading, now: Rates) -> Text:
     stats = reading.stats
     used, dying, limit = stats.used_bytes, stats.dying_bytes, max(1, stats.limit_bytes)
     parts = [round(part / limit * _BAR_WIDTH) for part in (used - dying, dying)]

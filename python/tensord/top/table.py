@@ -141,14 +141,17 @@ class TensorTable(ScrollView, can_focus=True):
             self.post_message(self.Chosen(row))
 
     def on_click(self, event: Click) -> None:
-        if event.y == 0:
+        place = event.get_content_offset(self)
+        if place is None:  # the border
+            return
+        if place.y == 0:
             left = 0
             for column, size in self.columns():
-                if left <= event.x < left + size:
+                if left <= place.x < left + size:
                     self.post_message(self.HeaderClicked(column))
                 left += size + _GAP
             return
-        at = int(self.scroll_offset.y) + event.y - _HEADER_ROWS
+        at = int(self.scroll_offset.y) + place.y - _HEADER_ROWS
         if at < len(self._rows):
             again = at == self._cursor
             self._go(at)
