@@ -74,24 +74,32 @@ class TensorTable(ScrollView, can_focus=True):
         if before is not None and self._cursor > 0:
             at = next((at for at, row in enumerate(rows) if row.key == before.key), self._cursor)
         self._cursor = max(0, min(at, len(rows) - 1))
-        self.virtual_size = Size(self.size.width, len(rows) + _HEADER_ROWS)
+        self._set_virtual_size()
         self.refresh()
 
-    def on_resize(self, event: Resize) -> None:
-        self.virtual_size = Size(event.size.width, len(self._rows) + _HEADER_ROWS)
+    def on_resize(self, _: Resize) -> None:
+        self._set_virtual_size()
+
+    def _set_virtual_size(self) -> None:
+        self.virtual_size = Size(self.width, len(self._rows) + _HEADER_ROWS)
+
+    @property
+    def width(self) -> int:
+        """Of its lines: what the scroll bar leaves."""
+        return self.scrollable_content_region.width
 
     def columns(self) -> list[tuple[Column, int]]:
         """What fits, with the width of each."""
         shown = list(COLUMNS)
         for title in ("", *_DISPENSABLE):
             shown = [column for column in shown if column.title != title]
-            rest = self.size.width - sum(column.width + _GAP for column in shown[1:])
+            rest = self.width - sum(column.width + _GAP for column in shown[1:])
             if rest >= _MIN_NAME_WIDTH:
                 break
         return [(column, column.width or max(1, rest)) for column in shown]
 
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.width
         if y == 0:
             style = self.get_component_rich_style("table--header")
             cells = [(self._title(column), column, size) for column, size in self.columns()]
