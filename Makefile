@@ -13,9 +13,12 @@ VENV := $(CURDIR)/.venv
 export VIRTUAL_ENV := $(VENV)
 export PATH := $(VENV)/bin:$(PATH)
 
+# Folders that compile alike, as the wheel's and the Debian packages' do, are one to ccache.
+export CCACHE_BASEDIR := $(CURDIR)
+
 say = @printf '\n== %s ==\n'
 
-.PHONY: help setup build test lint soak fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
+.PHONY: help setup build test lint dist deb pythons soak fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
 .NOTPARALLEL:
 
 help:
@@ -27,10 +30,13 @@ help:
 	@echo '  make bench-ours    only tensord against what the machine allows'
 	@echo '  make bench-peers   only tensord beside Ray, Plasma, iceoryx2 and others, each in an environment under build/peers'
 	@echo '  make build    the library, daemon, tools and C++ tests, in build/dev'
+	@echo '  make dist     what is uploaded: an sdist and a wheel for other machines, in dist/'
+	@echo '  make deb      the Debian packages tensord and libtensord-dev, in dist/'
+	@echo '  make pythons  builds the package and runs its tests with each other Python of 3.10 to 3.13 that is here'
 	@echo '  make setup    install what is missing: Debian packages, and .venv with PyTorch'
 	@echo '  make lint     layout, suspicious constructs and types of C++ and Python; a part of make test'
 	@echo '  make format   lay out the C++ and Python sources'
-	@echo '  make clean    remove build/ (not .venv)'
+	@echo '  make clean    remove build/ and dist/ (not .venv)'
 
 setup:
 	@scripts/setup
@@ -46,7 +52,7 @@ MESSAGES := $(CURDIR)/build/dev/messages.txt
 # The wheel, as a user gets it from `pip install .`, in the virtual environment. Made again only when
 # something that goes into it has changed; without the network, from what scripts/setup installed.
 WHEEL_STAMP := .venv/tensord-wheel.stamp
-WHEEL_SOURCES := CMakeLists.txt pyproject.toml README.md $(shell find cmake lib daemon tools python \
+WHEEL_SOURCES := CMakeLists.txt pyproject.toml README.md packaging/copyright $(shell find cmake lib daemon tools python \
 	-type f -not -path '*/__pycache__/*' -not -path '*/.*')
 
 .PHONY: wheel
@@ -82,6 +88,21 @@ test: build wheel
 
 lint: setup
 	@scripts/lint
+
+dist: setup
+	$(say) 'sdist and wheel: dist'
+	@scripts/dist
+
+pythons: setup
+	$(say) 'the package and its tests with the other Pythons of this machine: build/pythons'
+	@scripts/test-pythons
+
+deb: setup
+	$(say) 'Debian packages: dist'
+	@cmake --preset deb
+	@cmake --build --preset deb
+	@cpack --preset deb
+	@rm -rf dist/_CPack_Packages
 
 # Of the soak test, and of the fuzzers together.
 MINUTES ?= 10
@@ -144,4 +165,4 @@ format:
 	@ruff format --quiet && ruff check --quiet --fix
 
 clean:
-	rm -rf build
+	rm -rf build dist

@@ -25,11 +25,3 @@ if(PROJECT_IS_TOP_LEVEL)
   target_compile_options(tensord_warnings INTERFACE
     -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wextra-semi -Wundef)
 endif()
-
-# A wheel goes to systems whose C++ run-time library is older than the compiler here; a program that brings its own runs
-# there, too. The module shares no exceptions and no objects of the standard library with others in its process, so a
-# second copy does not matter.
-add_library(tensord_cxx_runtime INTERFACE)
-if(TENSORD_STATIC_RUNTIME)
-  target_link_options(tensord_cxx_runtime INTERFACE -static-libstdc++ -static-libgcc)
-endif()

@@ -16,6 +16,7 @@ set(TENSORD_MAINTAINER "tensord's authors <tensord@example.invalid>" CACHE STRIN
   "Who answers for the packages that are built here: Name <address>")
 mark_as_advanced(TENSORD_MAINTAINER)
 
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")  # each has its own, in the first line of its description
 set(CPACK_PACKAGE_CONTACT "${TENSORD_MAINTAINER}")
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
@@ -25,13 +26,13 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_TENSORD_PACKAGE_NAME tensord)
 set(CPACK_DEBIAN_TENSORD_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_TENSORD_DESCRIPTION "named tensors in shared memory: daemon and tools
- One process puts a tensor, every other one attaches to it by name and sees the
- same bytes, without a copy: NumPy, PyTorch and C++ programs of one machine.
- .
- This package has the daemon tensord, the command line tool tensorctl, and units
- for systemd. No unit is enabled: the store of the whole machine starts with
- `systemctl enable --now tensord.socket`, that of one user with the first
- connection.")
+One process puts a tensor, every other one attaches to it by name and sees the
+same bytes, without a copy: NumPy, PyTorch and C++ programs of one machine.
+
+This package has the daemon tensord, the command line tool tensorctl, and units
+for systemd. No unit is enabled: the store of the whole machine starts with
+`systemctl enable --now tensord.socket`, that of one user with the first
+connection.")
 set(CPACK_DEBIAN_TENSORD_PACKAGE_CONTROL_EXTRA
   "${PROJECT_SOURCE_DIR}/packaging/debian/postinst"
   "${PROJECT_SOURCE_DIR}/packaging/debian/prerm"
@@ -43,9 +44,9 @@ set(CPACK_DEBIAN_TENSORD-DEV_PACKAGE_SHLIBDEPS OFF)
 # A program speaks with a daemon of its own version; the daemon may be another machine image's.
 set(CPACK_DEBIAN_TENSORD-DEV_PACKAGE_RECOMMENDS "tensord (= ${PROJECT_VERSION})")
 set(CPACK_DEBIAN_TENSORD-DEV_DESCRIPTION "named tensors in shared memory: library to build against
- The C++20 client library of tensord, as a static library: headers (those for
- LibTorch included), a package for CMake's find_package, and a file for
- pkg-config.")
+The C++20 client library of tensord, as a static library: headers (those for
+LibTorch included), a package for CMake's find_package, and a file for
+pkg-config.")
 
 # What Debian wants to find in each package.
 foreach(of IN ITEMS "tensord tensord" "tensord-dev libtensord-dev")

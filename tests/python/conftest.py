@@ -1,11 +1,25 @@
 import contextlib
 import gc
 import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from running_daemon import RunningDaemon
 
 import tensord
+
+# Files that need torch are left out where it is not, as scripts/test-pythons has it; pytest says which.
+collect_ignore = [
+    file.name
+    for file in Path(__file__).parent.glob("test_*.py")
+    if find_spec("torch") is None and re.search(r"^(import|from) torch\b", file.read_text(), re.MULTILINE)
+]
+
+
+def pytest_report_header():
+    return f"without torch, and so without {', '.join(sorted(collect_ignore))}" if collect_ignore else None
 
 
 @pytest.fixture(scope="session", autouse=True)
