@@ -332,7 +332,9 @@ def _read_safetensors(path: Path) -> Iterator[list[_Incoming]]:
             lazy = file.get_slice(key)
             shape, name = tuple(lazy.get_shape()), lazy.get_dtype()
         if name not in _SAFETENSORS_DTYPES:
-            raise UnsupportedTypeError(f"'{key}' in {path} has the dtype {name}, which tensord does not hold: convert it")
+            raise UnsupportedTypeError(
+                f"'{key}' in {path} has the dtype {name}, which tensord does not hold: convert it"
+            )
 
         def fill(view: View) -> Iterator[int]:
             # What NumPy has not, the library gives as torch's.

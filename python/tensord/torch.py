@@ -1,9 +1,11 @@
 """Helpers for PyTorch: one dataset in shared memory for all workers of a DataLoader.
 
-from tensord.torch import TensorDataset
+    from tensord.torch import TensorDataset
 
-dataset = TensorDataset(store["digits/images"], store["digits/labels"])
-loader = torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True, num_workers=8)
+    dataset = TensorDataset(store["digits/images"], store["digits/labels"])
+    loader = torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True, num_workers=8)
+
+The package is a module of its own, so that `import tensord` needs no torch.
 """
 
 from collections.abc import Sequence
