@@ -1,0 +1,26 @@
+"""Producer: cuts the patches straight into the store, and goes.
+
+    producer.py COUNT
+"""
+
+import sys
+
+import numpy as np
+import tensord
+
+from patches import SHAPE, Patches
+
+
+def main(count: str) -> None:
+    patches = Patches(int(count))
+    store = tensord.connect(start=False)
+    with store.build_many(
+        {"photos/patches": ((len(patches), *SHAPE), "uint8"), "photos/numbers": ((len(patches),), "int64")}
+    ) as views:
+        patches.fill(views["photos/patches"].numpy())
+        views["photos/numbers"].numpy()[:] = np.arange(len(patches))
+    print(f"{len(patches):,} patches, {views['photos/patches'].nbytes >> 20} MiB, are in the store; bye", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
