@@ -1,8 +1,8 @@
 """Stage: what the `run` of every example does around its own story.
 
-    with stage.own_store("audio") as store, stage.processes() as start:
-        start("decoder", [program, "file.wav"]).finish()
-    stage.judge("audio", claims)
+with stage.own_store("audio") as store, stage.processes() as start:
+    start("decoder", [program, "file.wav"]).finish()
+stage.judge("audio", claims)
 """
 
 import os

@@ -1,7 +1,6 @@
 """Picture: a spectrogram in characters, low tones below, time to the right."""
 
 import numpy as np
-
 from features import Floats
 
 _SHADES = " .:-=+*#%@"

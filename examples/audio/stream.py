@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
 import tensord
 
 Samples = np.ndarray[Any, np.dtype[np.float32]]
@@ -29,7 +30,7 @@ class Stream:
 
     def blocks(self) -> Iterator[Samples]:
         """Frames x channels, in order, none twice and none lost. The last one is as long as what is left."""
-        ring_blocks, block_frames, channels = self._ring.shape
+        ring_blocks, block_frames, _ = self._ring.shape
         own: Samples = np.empty(self._ring.shape, np.float32)
         seen, left = 0, self.format.frames
         while left > 0:

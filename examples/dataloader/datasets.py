@@ -4,13 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensord
 import torch
+from patches import SHAPE, Bytes, Patches
 from torch.utils.data import Dataset
 
+import tensord
 from tensord.torch import TensorDataset
-
-from patches import SHAPE, Bytes, Patches
 
 Item = tuple[Any, int]
 

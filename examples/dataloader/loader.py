@@ -13,14 +13,14 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import tensord
-import torch
-from torch.utils.data import DataLoader
-
 import memory
+import numpy as np
+import torch
 from datasets import WAYS
 from patches import Numbers, Patches, proofs_of
+from torch.utils.data import DataLoader
+
+import tensord
 
 BATCH = 128
 

@@ -37,7 +37,7 @@ def _pss(pid: int) -> int:
 
 
 def _store_pss(pid: int) -> int:
-    """What is the store's. Pages that the process has written copy-on-write lie in the same mappings, and are its own."""
+    """What is the store's: not pages that the process wrote copy-on-write, which lie in the same mappings."""
     total, inside = 0, False
     with open(f"/proc/{pid}/smaps") as smaps:
         for line in smaps:

@@ -3,24 +3,24 @@
     trainer.py LAST_VERSION OUTPUTS
 
 It goes on from the version that is in the store, whoever put it there: after a crash, from where it was. Plain SGD
-keeps no state of its own, so the store has all that there is. What every tenth version says about the clean streams,
-and how well it hears the noisy ones, goes into the folder OUTPUTS before that version is published, for `run`.
+keeps no state of its own, so the store has all that there is. What it begins with and every tenth version say of the
+clean streams, and how well they hear the noisy ones, goes into the folder OUTPUTS, for `run`.
 """
 
 import sys
 from pathlib import Path
 
 import numpy as np
-import tensord
 import torch
 from torch.nn import functional
-
 from vad import CHUNK, Vad, released
+
+import tensord
 
 NOISE = "Noise"
 NOISE_GAIN = 4.0
 """Then it is as loud as the voices."""
-LEARNING_RATE = 0.05
+LEARNING_RATE = 0.03
 STREAMS_PER_STEP, CHUNKS_PER_STEP = 3, 12
 TELL_EVERY = 10
 
@@ -57,17 +57,22 @@ def main(last_version: str, outputs: str) -> None:
     vad.load_state_dict(store.state_dict("vad"))
     optimizer = torch.optim.SGD([p for p in vad.parameters() if p.requires_grad], LEARNING_RATE)
     first = int(vad.version) + 1
-    print(f"goes on from version {first - 1}", flush=True)
+
+    def tell() -> None:
+        version = int(vad.version)
+        with torch.inference_mode():
+            loss = float(lessons.loss(vad))
+            np.savez(Path(outputs) / f"{version}.npz", loss=loss, speech=vad(lessons.clean).sigmoid().numpy())
+        print(f"version {version:4}  loss {loss:.3f}", flush=True)
+
+    tell()
     for version in range(first, int(last_version) + 1):
         optimizer.zero_grad()
         lessons.loss(vad, np.random.default_rng(version)).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         vad.stamp(version)
         if version % TELL_EVERY == 0:
-            with torch.inference_mode():
-                loss = float(lessons.loss(vad))
-                np.savez(Path(outputs) / f"{version}.npz", loss=loss, speech=vad(lessons.clean).sigmoid().numpy())
-            print(f"version {version:4}  loss {loss:.4f}", flush=True)
+            tell()
         store.put_state_dict("vad", vad, replace=True)  # all tensors of it, or none
 
 

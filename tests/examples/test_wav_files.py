@@ -82,7 +82,10 @@ def test_a_file_that_is_not_there_is_refused(decode, tmp_path):
         (b"OggS" + bytes(40), "is no WAV file: it begins with 'OggS'"),
         (b"RIFF" + struct.pack("<I", 4) + b"WAVE", "has no 'data' chunk"),
         (b"RIFF" + struct.pack("<I", 12) + b"WAVEdata" + bytes(4), "has its 'data' chunk before a 'fmt ' chunk"),
-        (b"RIFF" + struct.pack("<I", 20) + b"WAVEjunk" + struct.pack("<I", 1 << 31) + bytes(8), "ends too early: its 'junk'"),
+        (
+            b"RIFF" + struct.pack("<I", 20) + b"WAVEjunk" + struct.pack("<I", 1 << 31) + bytes(8),
+            "ends too early: its 'junk'",
+        ),
     ],
 )
 def test_a_header_that_promises_what_is_not_there_is_refused(decode, tmp_path, content, says):

@@ -1,14 +1,14 @@
-"""Producer: cuts the patches straight into the store, and goes.
+"""Cutter: cuts the patches straight into the store, and goes.
 
-    producer.py COUNT
+cutter.py COUNT
 """
 
 import sys
 
 import numpy as np
-import tensord
-
 from patches import SHAPE, Patches
+
+import tensord
 
 
 def main(count: str) -> None:
