@@ -41,25 +41,25 @@ bool listens(int fd) {
 
 std::string reason() { return std::generic_category().message(errno); }
 
-// In a directory that others can write, another user could put a socket of his own in our place.
-void check_directory(const std::filesystem::path& directory) {
-  if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    throw std::runtime_error("cannot make the directory " + directory.string() +
-                             " for the socket: " + reason());
+void make_folder(const std::filesystem::path& folder) {
+  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+    throw std::runtime_error("cannot make the directory " + folder.string() + " for the socket: " + reason());
   }
-  struct stat status {};
-  if (::lstat(directory.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) {
-    throw std::runtime_error(directory.string() + ", where the socket should be, is no directory");
-  }
-  const bool trusted_owner = status.st_uid == ::geteuid() || status.st_uid == 0;
-  const bool others_may_replace = (status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0;
-  if (!trusted_owner || others_may_replace) {
-    throw std::runtime_error("the directory " + directory.string() +
-                             " belongs to somebody else, or everybody may write it: choose another --socket");
+  if (const std::string fault = fault_of_socket_folder(folder, ::geteuid()); !fault.empty()) {
+    throw std::runtime_error("the directory " + folder.string() + " for the socket " + fault +
+                             ": choose another --socket");
   }
 }
 
 }  // namespace
+
+std::string fault_of_socket_folder(const std::filesystem::path& folder, uid_t user) {
+  struct stat status {};
+  if (::lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return "is no directory";
+  if (status.st_uid != user && status.st_uid != 0) return "belongs to somebody else";
+  const bool others_may_replace = (status.st_mode & S_IWOTH) != 0 && (status.st_mode & S_ISVTX) == 0;
+  return others_may_replace ? "may be written by everybody" : "";
+}
 
 Listener Listener::from_passed(std::vector<PassedFd>& passed) {
   const auto found = std::ranges::find_if(passed, [](const PassedFd& one) { return listens(one.fd.get()); });
@@ -110,7 +110,7 @@ std::optional<Listener> Listener::try_bind(const std::string& path) {
                              " bytes; the kernel takes at most " +
                              std::to_string(os::max_socket_path_size()));
   }
-  check_directory(std::filesystem::path(path).parent_path());
+  make_folder(std::filesystem::path(path).parent_path());
 
   Listener listener;
   listener.path_ = path;

@@ -6,6 +6,9 @@
 // holds it may replace a socket that a dead daemon left behind.
 #pragma once
 
+#include <sys/types.h>
+
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,6 +18,10 @@
 #include "passed_fds.hpp"
 
 namespace tensord::daemon {
+
+// What is wrong with a folder for the socket of `user`'s daemon, as "it ..." says it: in one that others can
+// write, somebody could put a socket of his own in its place. Empty: nothing is.
+[[nodiscard]] std::string fault_of_socket_folder(const std::filesystem::path& folder, uid_t user);
 
 class Listener {
  public:

@@ -52,7 +52,8 @@ bool lists(std::string_view commas, std::string_view word) {
 
 }  // namespace
 
-SystemMemory::SystemMemory(std::string root) : root_(std::move(root)) {
+SystemMemory::SystemMemory(std::string root, std::string process)
+    : root_(std::move(root)), process_(std::move(process)) {
   // proc(5): id parent major:minor root mounted-at options [optional...] - type source super-options
   std::ifstream mounts(root_ + "/proc/self/mountinfo");
   for (std::string line; std::getline(mounts, line);) {
@@ -70,7 +71,7 @@ SystemMemory::SystemMemory(std::string root) : root_(std::move(root)) {
 
 std::vector<SystemMemory::Group> SystemMemory::groups() const {
   std::vector<Group> groups;
-  std::ifstream membership(root_ + "/proc/self/cgroup");
+  std::ifstream membership(root_ + "/proc/" + process_ + "/cgroup");
   for (std::string line; std::getline(membership, line);) {
     // number:controllers:group, with "0::group" for the unified hierarchy
     const std::size_t first = line.find(':');

@@ -26,12 +26,13 @@ struct MemoryRoom {
 
 class SystemMemory {
  public:
-  // Reads what the kernel shows below root/proc and root/sys; another root than none is a test's.
-  explicit SystemMemory(std::string root = {});
+  // Reads what the kernel shows below root/proc and root/sys; another root than none is a test's. `process`
+  // is whose cgroups count: this one's, or those of a pid.
+  explicit SystemMemory(std::string root = {}, std::string process = "self");
 
   // A machine that does not say has no limit.
   [[nodiscard]] MemoryRoom room() const;
-  // The least that the machine and the cgroups above this process allow it ever.
+  // The least that the machine and the cgroups above the process allow it ever.
   [[nodiscard]] std::uint64_t limit_bytes() const;
 
   // What is left to others and to the kernel's own bookkeeping.
@@ -48,13 +49,14 @@ class SystemMemory {
     std::string folder;
     bool unified = false;
   };
-  // Those that this process is in, from its own to the root.
+  // Those that the process is in, from its own to the root.
   [[nodiscard]] std::vector<Group> groups() const;
   [[nodiscard]] MemoryRoom room_of_machine(std::uint64_t& free_swap_bytes) const;
   [[nodiscard]] static std::uint64_t limit_of(const Group& group);
   [[nodiscard]] static MemoryRoom room_of(const Group& group, std::uint64_t free_swap_bytes);
 
   const std::string root_;
+  const std::string process_;
   std::vector<Hierarchy> hierarchies_;
 };
 

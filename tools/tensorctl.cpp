@@ -14,6 +14,7 @@
 #include <tensord/version.hpp>
 
 #include "client/locate.hpp"
+#include "doctor.hpp"
 #include "duration.hpp"
 #include "holders.hpp"
 #include "human.hpp"
@@ -191,6 +192,11 @@ int main(int argc, char** argv) {
   CLI::App* const users_command =
       app.add_subcommand("users", "Say what each user has and may have: you, or all if you are root");
   users_command->add_flag("--json", json, "Machine-readable");
+  CLI::App* const doctor_command = app.add_subcommand(
+      "doctor", "Look at the machine and the store: what to change, and what that buys");
+  bool list = false;
+  doctor_command->add_flag("--json", json, "Machine-readable");
+  doctor_command->add_flag("--list", list, "Say what is looked at, and look at nothing");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -203,6 +209,10 @@ int main(int argc, char** argv) {
     if (restart_command->parsed()) return restart(socket);
     if (status_command->parsed()) return status(socket, json);
     if (users_command->parsed()) return users(socket, json);
+    if (doctor_command->parsed()) {
+      using tensord::tools::DoctorWants;
+      return tensord::tools::run_doctor(socket, list ? DoctorWants::kList : DoctorWants::kFindings, json);
+    }
     if (holders_command->parsed()) return holders(socket, name, json);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "tensorctl: %s\n", error.what());
