@@ -31,6 +31,8 @@ TEST_CASE("doctor: an old kernel is told to have no huge pages, a new one to hav
     patient.files.write("proc/sys/kernel/osrelease", release);
     CHECK(patient.finding("kernel").level == Level::kOk);
   }
+  patient.files.write("proc/sys/kernel/osrelease", "garbage");
+  CHECK(patient.findings("kernel").empty());
 }
 
 TEST_CASE("doctor: a process that may make no memfd is told so, with the system's words", "[doctor]") {

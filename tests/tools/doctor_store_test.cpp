@@ -12,9 +12,19 @@ constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 
 TEST_CASE("doctor: without a daemon nothing is said of a store", "[doctor]") {
   const Patient patient;
-  for (const char* name : {"space", "dying", "fragmentation", "tensors", "connections"}) {
+  for (const char* name : {"kept", "space", "dying", "fragmentation", "tensors", "connections"}) {
     CHECK(patient.findings(name).empty());
   }
+}
+
+TEST_CASE("doctor: a store that ends with its daemon is told, and one that is kept is told by whom",
+          "[doctor]") {
+  Patient patient;
+  StoreStats& stats = patient.runs();
+  CHECK(patient.finding("kept").level == Level::kAdvice);
+  CHECK_THAT(patient.finding("kept").change, contains_text("tensorctl start"));
+  stats.kept_by = KeptBy::kServiceManager;
+  CHECK(patient.finding("kept").found == "the store is kept by a service manager, and outlives its daemon");
 }
 
 TEST_CASE("doctor: a store that is nearly full is told", "[doctor]") {

@@ -14,6 +14,7 @@
 
 #include "daemon_process.hpp"
 #include "doctor/report.hpp"
+#include "kept_store.hpp"
 #include "os/socket.hpp"
 #include "patient.hpp"
 #include "tensorctl.hpp"
@@ -48,6 +49,13 @@ TEST_CASE("tensorctl doctor says of a store that runs how it is, one line each",
   CHECK(said.text.find('\x1b') == std::string::npos);
   // Whatever it is, the exit code says the same as the last line.
   CHECK(said.code == (said.text.find("\n0 problems, ") == std::string::npos ? 1 : 0));
+}
+
+TEST_CASE("tensorctl doctor tells a store that is kept from one that is not", "[doctor]") {
+  const DaemonProcess alone;
+  CHECK_THAT(line_of(tensorctl(alone.socket(), "doctor").text, "kept"), contains_text("advice   kept "));
+  const KeptStore kept;
+  CHECK_THAT(line_of(tensorctl(kept.socket(), "doctor").text, "kept"), contains_text("kept by a keeper"));
 }
 
 TEST_CASE("tensorctl doctor tells everything to programs, too", "[doctor]") {

@@ -38,6 +38,7 @@ std::span<const Check> all_checks() {
       {"replaced-program", "Does the daemon run the program that is installed?", Level::kAdvice,
        check_replaced_program},
       {"python", "Does the Python package fit?", Level::kAdvice, check_python},
+      {"kept", "Does the store outlive its daemon?", Level::kAdvice, check_kept},
       {"space", "Is the store nearly full?", Level::kAdvice, check_space},
       {"dying", "Is memory kept by views of deleted tensors?", Level::kAdvice, check_dying},
       {"fragmentation", "Is free memory in pieces?", Level::kAdvice, check_fragmentation},

@@ -61,6 +61,7 @@ Findings check_replaced_program(const Machine& machine, const Sight& sight);
 Findings check_python(const Machine& machine, const Sight& sight);
 
 // ---- store_checks.cpp: how the store is ----
+Findings check_kept(const Machine& machine, const Sight& sight);
 Findings check_space(const Machine& machine, const Sight& sight);
 Findings check_dying(const Machine& machine, const Sight& sight);
 Findings check_fragmentation(const Machine& machine, const Sight& sight);

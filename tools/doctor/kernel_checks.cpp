@@ -1,4 +1,4 @@
-#include <cstdio>
+#include <algorithm>
 #include <string>
 
 #include "checks.hpp"
@@ -52,10 +52,11 @@ Finding no_huge_pages(const Machine& machine) {
 
 Findings check_kernel(const Machine& machine, const Sight&) {
   const std::string release = machine.text("/proc/sys/kernel/osrelease").value_or("");
-  int major = 0, minor = 0;
-  if (std::sscanf(release.c_str(), "%d.%d", &major, &minor) != 2) return {};
+  const auto major = leading_number(release);
+  const auto minor = leading_number(release.substr(std::min(release.find('.') + 1, release.size())));
+  if (!major || !minor) return {};
   const std::string version = "Linux " + release.substr(0, release.find('\n'));
-  if (major > 6 || (major == 6 && minor >= 1)) return {ok(version + " has all that tensord uses")};
+  if (*major > 6 || (*major == 6 && *minor >= 1)) return {ok(version + " has all that tensord uses")};
   return {advice(version + " has no huge pages for who is no administrator (MADV_COLLAPSE)",
                  "Linux 6.1 or newer", kHugePagesBuy)};
 }

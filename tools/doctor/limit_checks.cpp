@@ -63,17 +63,15 @@ Findings check_descriptors(const Machine& machine, const Sight& sight) {
 Findings check_maps(const Machine& machine, const Sight& sight) {
   const auto most = machine.number("/proc/sys/vm/max_map_count");
   if (!most) return {};
+  std::string found = "a process may have " + std::to_string(*most) + " mappings (vm.max_map_count)";
   const StoreStats* const stats = sight.stats();
-  const std::uint64_t segments = stats == nullptr ? 0 : stats->segments;
-  const std::string found = "a process may have " + std::to_string(*most) +
-                            " mappings (vm.max_map_count), and has at most two for each of " +
-                            std::to_string(segments) +
-                            " segments, and one for each torch() of a sealed tensor";
-  if (*most >= kMapsPerSegment * segments + kOtherMaps) return {ok(found)};
-  return {problem(
-      found,
-      "`sysctl vm.max_map_count=" + std::to_string(4 * (kMapsPerSegment * segments + kOtherMaps)) + "`",
-      "all segments mapped at once")};
+  if (stats == nullptr) return {ok(found)};
+  found += ", and has at most two for each of " + std::to_string(stats->segments) +
+           " segments, and one for each torch() of a sealed tensor";
+  const std::uint64_t wanted = kMapsPerSegment * stats->segments + kOtherMaps;
+  if (*most >= wanted) return {ok(found)};
+  return {problem(found, "`sysctl vm.max_map_count=" + std::to_string(4 * wanted) + "`",
+                  "all segments mapped at once")};
 }
 
 Findings check_address_space(const Machine& machine, const Sight& sight) {

@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <exception>
 #include <fstream>
@@ -54,6 +56,13 @@ std::uint64_t bound_of(const std::string& word) {
 }
 
 }  // namespace
+
+std::optional<std::int64_t> leading_number(std::string_view text) {
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} ? std::optional(number) : std::nullopt;
+}
 
 Machine::Machine(std::string root)
     : grants_huge_pages(os::grants_huge_pages),

@@ -14,6 +14,9 @@
 
 namespace tensord::tools::doctor {
 
+// The number that a text begins with, behind blanks; nothing if it begins with none.
+[[nodiscard]] std::optional<std::int64_t> leading_number(std::string_view text);
+
 class Machine {
  public:
   // This machine; another root than none is a test's.

@@ -134,7 +134,7 @@ Findings check_oom(const Machine& machine, const Sight& sight) {
   if (!sight.daemon || !sight.daemon->pid) return {};
   const auto text = machine.text("/proc/" + *sight.daemon->pid + "/oom_score_adj");
   if (!text) return {};
-  const int adjustment = std::atoi(text->c_str());
+  const std::int64_t adjustment = leading_number(*text).value_or(0);
   const std::string found = "the daemon's oom_score_adj is " + std::to_string(adjustment);
   if (adjustment < 0) return {ok(found + ": the kernel ends others first when memory runs out")};
   if (adjustment == 0) return {ok(found + ", as of most processes")};

@@ -176,7 +176,8 @@ Findings check_systemd(const Machine& machine, const Sight&) {
     return {
         ok("no unit of tensord's is installed; `tensorctl start` and connect() keep the store without it")};
   const std::string said = machine.output_of({"systemctl", "--version"}).value_or("");
-  const int version = said.starts_with("systemd ") ? std::atoi(said.c_str() + 8) : kOldestTried;
+  const std::int64_t version =
+      leading_number(said.substr(std::min(said.find(' '), said.size()))).value_or(kOldestTried);
   if (version < kOldestTried) {
     findings.push_back(advice(
         "systemd " + std::to_string(version) + " is older than " + std::to_string(kOldestTried) +

@@ -27,6 +27,17 @@ Findings share(std::uint64_t has, std::uint64_t most, const std::string& what, c
 
 }  // namespace
 
+Findings check_kept(const Machine&, const Sight& sight) {
+  const StoreStats* const stats = sight.stats();
+  if (stats == nullptr) return {};
+  const std::string who = word_of(stats->kept_by);
+  if (stats->kept_by != KeptBy::kNobody)
+    return {ok("the store is kept by a " + who + ", and outlives its daemon")};
+  return {advice(who + " keeps the store: it ends with the daemon",
+                 "start it by `tensorctl start`, `tensord --keep` or systemd",
+                 "a crash, a restart and an upgrade that lose nothing")};
+}
+
 Findings check_space(const Machine&, const Sight& sight) {
   const StoreStats* const stats = sight.stats();
   if (stats == nullptr) return {};
