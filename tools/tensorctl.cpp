@@ -119,8 +119,8 @@ int restart(const std::string& asked_for) {
   store->restart_daemon();
   const StoreStats after = store->stats();
   std::printf("tensord restarted: pid %u (%s) follows pid %u (%s); %u tensors with %s are still there\n",
-              after.daemon_pid, after.version.c_str(), before.daemon_pid, before.version.c_str(), after.tensors,
-              human_bytes(after.used_bytes).c_str());
+              after.daemon_pid, after.version.c_str(), before.daemon_pid, before.version.c_str(),
+              after.tensors, human_bytes(after.used_bytes).c_str());
   return EXIT_SUCCESS;
 }
 
@@ -192,8 +192,8 @@ int main(int argc, char** argv) {
   CLI::App* const users_command =
       app.add_subcommand("users", "Say what each user has and may have: you, or all if you are root");
   users_command->add_flag("--json", json, "Machine-readable");
-  CLI::App* const doctor_command = app.add_subcommand(
-      "doctor", "Look at the machine and the store: what to change, and what that buys");
+  CLI::App* const doctor_command =
+      app.add_subcommand("doctor", "Look at the machine and the store: what to change, and what that buys");
   bool list = false;
   doctor_command->add_flag("--json", json, "Machine-readable");
   doctor_command->add_flag("--list", list, "Say what is looked at, and look at nothing");

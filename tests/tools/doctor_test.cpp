@@ -61,10 +61,11 @@ TEST_CASE("tensorctl doctor tells a store that is kept from one that is not", "[
 TEST_CASE("tensorctl doctor tells everything to programs, too", "[doctor]") {
   const DaemonProcess daemon;
   const Said json = tensorctl(daemon.socket(), "doctor --json");
-  CHECK(json.text.starts_with("[{\"check\": \"kernel\", \"level\": "));
-  CHECK_THAT(json.text,
-             contains_text("{\"check\": \"socket\", \"level\": \"ok\", \"found\": \"" + daemon.socket()) &&
-                 contains_text("\"change\": \"\", \"buys\": \"\"}]\n"));
+  std::string text = json.text;
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\n'; });
+  CHECK(text.starts_with(R"([{"check":"kernel","level":")"));
+  CHECK_THAT(text, contains_text(R"({"check":"socket","level":"ok","found":")" + daemon.socket()));
+  CHECK(text.ends_with(R"("change":"","buys":""}])"));
 }
 
 TEST_CASE("tensorctl doctor tells a stale socket from one that nobody made, and starts no daemon",
@@ -132,6 +133,7 @@ TEST_CASE("docs/doctor.md lists the checks that there are, and no others", "[doc
   }
   CHECK(documented == made);
   const Said list = tensorctl("/nonexistent/socket", "doctor --list");
+  CHECK_THAT(list.text, contains_text("problem  memory            Can the machine give"));
   CHECK(list.code == 0);
   CHECK(std::ranges::count(list.text, '\n') == static_cast<std::ptrdiff_t>(made.size()) + 1);
 }

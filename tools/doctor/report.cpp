@@ -5,7 +5,6 @@
 
 #include "json.hpp"
 #include "parts.hpp"
-#include "table.hpp"
 
 namespace tensord::tools::doctor {
 namespace {
@@ -111,9 +110,11 @@ std::string as_json(const Report& report) {
 }
 
 std::string list_as_text() {
-  Table table({"CHECK", "WORST", "ASKS"});
-  for (const Check& check : all_checks()) table.add({check.name, word_of(check.worst), check.asks});
-  return table.text();
+  std::string text = padded("WORST", kLevelWidth) + padded("CHECK", kNameWidth) + "ASKS\n";
+  for (const Check& check : all_checks()) {
+    text += padded(word_of(check.worst), kLevelWidth) + padded(check.name, kNameWidth) + check.asks + "\n";
+  }
+  return text;
 }
 
 std::string list_as_json() {
