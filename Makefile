@@ -18,7 +18,7 @@ export CCACHE_BASEDIR := $(CURDIR)
 
 say = @printf '\n== %s ==\n'
 
-.PHONY: help setup build test lint dist deb pythons soak fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
+.PHONY: help setup build test lint docs dist deb pythons soak fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
 .NOTPARALLEL:
 
 help:
@@ -35,6 +35,7 @@ help:
 	@echo '  make pythons  builds the package and runs its tests with each other Python of 3.10 to 3.13 that is here'
 	@echo '  make setup    install what is missing: Debian packages, and .venv with PyTorch'
 	@echo '  make lint     layout, suspicious constructs and types of C++ and Python; a part of make test'
+	@echo '  make docs     the documentation as a site: build/site/index.html'
 	@echo '  make format   lay out the C++ and Python sources'
 	@echo '  make clean    remove build/ and dist/ (not .venv)'
 
@@ -103,6 +104,11 @@ deb: setup
 	@cmake --build --preset deb
 	@cpack --preset deb
 	@rm -rf dist/_CPack_Packages
+
+# Fetches nothing. The Python reference is that of the installed package.
+docs: wheel
+	$(say) 'the documentation: build/site'
+	@NO_MKDOCS_2_WARNING=1 python -m mkdocs build --quiet --strict
 
 # Of the soak test, and of the fuzzers together.
 MINUTES ?= 10
