@@ -133,3 +133,9 @@ def test_the_faq_names_every_limit_with_its_value(compile_facts):
     asserts = [f"static_assert({name} == {value});" for name, value in limits.items()]
     includes = ["tensord/view.hpp", "shm/catalog.hpp", "shm/ledger.hpp", "protocol/messages.hpp", "daemon/book.hpp"]
     assert compile_facts(includes, asserts) == ""
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_pages_beside_the_site_lead_to_files(name):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
