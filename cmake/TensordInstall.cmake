@@ -1,5 +1,5 @@
 # What `cmake --install` puts where. Three components:
-#   tensord      programs and systemd units: for a system that runs them
+#   tensord      programs, manual pages and systemd units: for a system that runs them
 #   tensord-dev  library, headers, CMake package, pkg-config file: to build against
 #   python       the extension module and the programs, laid out as a wheel: for `pip install .`
 
@@ -32,6 +32,7 @@ if(TENSORD_BUILD_DAEMON)
 endif()
 if(TENSORD_BUILD_TOOLS)
   list(APPEND programs tensorctl)
+  include(TensordManuals)
 endif()
 if(programs)
   install(TARGETS ${programs} COMPONENT tensord)

@@ -1,46 +1,22 @@
-// JsonObject: one flat JSON object, for --json output. Writing only; nothing here reads JSON.
+// JSON, for --json: one value a command, on standard output. Numbers are exact; keys stand in the order in
+// which they were added.
 #pragma once
 
-#include <concepts>
+#include <cstdio>
 #include <string>
-#include <string_view>
+
+#include <nlohmann/json.hpp>
 
 namespace tensord::tools {
 
-class JsonObject {
- public:
-  JsonObject& add(std::string_view key, std::string_view value) { return add_raw(key, quote(value)); }
-  JsonObject& add(std::string_view key, const char* value) { return add(key, std::string_view(value)); }
-  JsonObject& add(std::string_view key, bool value) { return add_raw(key, value ? "true" : "false"); }
-  JsonObject& add(std::string_view key, std::integral auto value) {
-    return add_raw(key, std::to_string(value));
-  }
+using Json = nlohmann::ordered_json;
 
-  [[nodiscard]] std::string text() const { return "{" + members_ + "}"; }
+// Two spaces an indent, and a newline at the end. What is no UTF-8, such as the command of a process, is
+// shown as U+FFFD.
+[[nodiscard]] inline std::string text_of(const Json& value) {
+  return value.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
+}
 
- private:
-  JsonObject& add_raw(std::string_view key, std::string_view value) {
-    if (!members_.empty()) members_ += ", ";
-    members_.append(quote(key)).append(": ").append(value);
-    return *this;
-  }
-  static std::string quote(std::string_view text) {
-    constexpr char kHex[] = "0123456789abcdef";
-    std::string quoted = "\"";
-    for (const char c : text) {
-      const auto byte = static_cast<unsigned char>(c);
-      if (c == '"' || c == '\\') {
-        quoted += {'\\', c};
-      } else if (byte < 0x20) {
-        quoted += {'\\', 'u', '0', '0', kHex[byte >> 4], kHex[byte & 15]};
-      } else {
-        quoted += c;
-      }
-    }
-    return quoted + "\"";
-  }
-
-  std::string members_;
-};
+inline void print_json(const Json& value) { std::fputs(text_of(value).c_str(), stdout); }
 
 }  // namespace tensord::tools

@@ -19,6 +19,7 @@ OTHER_NAMES = {
     "libboost-dev": "boost",
     "libcli11-dev": "cli11",
     "libspdlog-dev": "spdlog",
+    "nlohmann-json3-dev": "nlohmann-json",
     "python3-dev": "python",
     "python3-venv": "python",
     "clang-14": "clang",

@@ -18,6 +18,7 @@ using namespace tensord;
 using tensord::test::DaemonProcess;
 using tensord::test::Said;
 using tensord::test::tensorctl;
+using tensord::test::tensorctl_json;
 
 namespace {
 
@@ -39,11 +40,14 @@ TEST_CASE("tensorctl holders says who pins a tensor, as a table and as JSON", "[
   CHECK_THAT(table.text, contains_text(pid) && contains_text("dying") && contains_text("attached"));
   CHECK(std::ranges::count(table.text, '\n') == 3);
 
-  const Said json = tensorctl(daemon.socket(), "holders a/x --json");
-  CHECK(json.code == 0);
-  CHECK_THAT(json.text, contains_text("[{\"name\": \"a/x\", \"state\": \"dying\"") &&
-                            contains_text("\"state\": \"attached\"") && contains_text("\"views\": 2, ") &&
-                            contains_text("\"pid\": " + pid) && contains_text("\"size_bytes\": 12"));
+  const auto json = tensorctl_json(daemon.socket(), "holders a/x");
+  REQUIRE(json.size() == 2);
+  CHECK(json[0]["name"] == "a/x");
+  CHECK(json[0]["state"] == "dying");
+  CHECK(json[1]["state"] == "attached");
+  CHECK(json[1]["views"] == 2);
+  CHECK(json[1]["pid"] == ::getpid());
+  CHECK(json[1]["size_bytes"] == 12);
 }
 
 TEST_CASE("tensorctl holders without a name says what keeps memory that no name leads to", "[tools]") {
@@ -92,8 +96,7 @@ TEST_CASE("tensorctl shows a name of 255 bytes whole, and refuses a longer one w
   std::string name = "größe/";
   while (name.size() < 255) name += name.size() + 2 <= 255 ? "é" : "x";
   const View view = store.put<float>(name, kValues);
-  CHECK_THAT(tensorctl(daemon.socket(), "holders '" + name + "' --json").text,
-             contains_text("\"name\": \"" + name + "\""));
+  CHECK(tensorctl_json(daemon.socket(), "holders '" + name + "'")[0]["name"] == name);
   CHECK(tensorctl(daemon.socket(), "holders '" + name + "'").code == 0);
   const Said refused = tensorctl(daemon.socket(), "holders '" + name + "x'");
   CHECK(refused.code != 0);

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 namespace tensord::test {
 
 struct Said {
@@ -13,8 +15,7 @@ struct Said {
   std::string text;  // both outputs
 };
 
-inline Said tensorctl(const std::string& socket, const std::string& arguments) {
-  const std::string command = std::string(TENSORCTL) + " --socket '" + socket + "' " + arguments + " 2>&1";
+inline Said run_shell(const std::string& command) {
   Said said;
   FILE* const pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) return said;
@@ -23,6 +24,17 @@ inline Said tensorctl(const std::string& socket, const std::string& arguments) {
     said.text.append(chunk, size);
   said.code = WEXITSTATUS(::pclose(pipe));
   return said;
+}
+
+inline Said tensorctl(const std::string& socket, const std::string& arguments) {
+  return run_shell(std::string(TENSORCTL) + " --socket '" + socket + "' " + arguments + " 2>&1");
+}
+
+// What it says on standard output with --json, whatever the exit code is. Throws if that is no JSON.
+inline nlohmann::json tensorctl_json(const std::string& socket, const std::string& arguments) {
+  return nlohmann::json::parse(
+      run_shell(std::string(TENSORCTL) + " --socket '" + socket + "' --json " + arguments + " 2>/dev/null")
+          .text);
 }
 
 }  // namespace tensord::test

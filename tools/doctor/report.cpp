@@ -99,14 +99,15 @@ std::string as_text(const Report& report, std::size_t width, bool colour) {
 }
 
 std::string as_json(const Report& report) {
-  std::string text;
+  Json list = Json::array();
   for (const auto& [check, finding] : report) {
-    JsonObject object;
-    object.add("check", check).add("level", word_of(finding.level)).add("found", finding.found);
-    object.add("change", finding.change).add("buys", finding.buys);
-    text += (text.empty() ? "" : ",\n ") + object.text();
+    list.push_back({{"check", check},
+                    {"level", word_of(finding.level)},
+                    {"found", finding.found},
+                    {"change", finding.change},
+                    {"buys", finding.buys}});
   }
-  return "[" + text + "]\n";
+  return text_of(list);
 }
 
 std::string list_as_text() {
@@ -118,13 +119,10 @@ std::string list_as_text() {
 }
 
 std::string list_as_json() {
-  std::string text;
-  for (const Check& check : all_checks()) {
-    JsonObject object;
-    object.add("check", check.name).add("worst", word_of(check.worst)).add("asks", check.asks);
-    text += (text.empty() ? "" : ",\n ") + object.text();
-  }
-  return "[" + text + "]\n";
+  Json list = Json::array();
+  for (const Check& check : all_checks())
+    list.push_back({{"check", check.name}, {"worst", word_of(check.worst)}, {"asks", check.asks}});
+  return text_of(list);
 }
 
 }  // namespace tensord::tools::doctor

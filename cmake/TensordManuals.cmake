@@ -1,0 +1,24 @@
+# Manual pages, made by scdoc where that is there, and what a shell completes.
+
+install(FILES "${PROJECT_SOURCE_DIR}/tools/completion/tensorctl.bash"
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME tensorctl COMPONENT tensord)
+
+find_program(SCDOC scdoc)
+mark_as_advanced(SCDOC)
+if(NOT SCDOC)
+  message(STATUS "No scdoc: the manual pages tensord(1) and tensorctl(1) are left out")
+  return()
+endif()
+foreach(page IN ITEMS tensord.1 tensorctl.1)
+  set(source "${PROJECT_SOURCE_DIR}/docs/man/${page}.scd")
+  set(made "${PROJECT_BINARY_DIR}/man/${page}")
+  add_custom_command(OUTPUT "${made}"
+    COMMAND "${CMAKE_COMMAND}" -E make_directory "${PROJECT_BINARY_DIR}/man"
+    COMMAND sh -c "\"$1\" <\"$2\" >\"$3\"" sh "${SCDOC}" "${source}" "${made}"
+    DEPENDS "${source}" COMMENT "Making ${page}" VERBATIM)
+  list(APPEND pages "${made}")
+endforeach()
+add_custom_target(manuals ALL DEPENDS ${pages})
+install(FILES ${pages} DESTINATION "${CMAKE_INSTALL_MANDIR}/man1" COMPONENT tensord)
+# Whoever builds the program alone, and installs, has its manual.
+add_dependencies(tensorctl manuals)

@@ -1,0 +1,16 @@
+// Holders as `tensorctl holders` and `tensorctl stat` show them.
+#pragma once
+
+#include <vector>
+
+#include <tensord/store.hpp>
+
+#include "json.hpp"
+#include "table.hpp"
+
+namespace tensord::tools {
+
+[[nodiscard]] Table table_of(const std::vector<Holder>& holders);
+[[nodiscard]] Json json_of(const std::vector<Holder>& holders);
+
+}  // namespace tensord::tools
