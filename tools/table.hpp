@@ -26,7 +26,7 @@ struct Column {
 
 struct Cell {
   Cell(const std::string& text_untrusted, Style how = Style::kPlain);
-  Cell(const char* text, Style how = Style::kPlain) : Cell(std::string(text), how) {}
+  Cell(const char* word, Style how = Style::kPlain) : Cell(std::string(word), how) {}
   std::string text;  // printable (text.hpp)
   Style style;
 };

@@ -17,7 +17,7 @@ Table table_of(const std::vector<Waiter>& waiters) {
                {"NAME"}});
   for (const Waiter& waiter : waiters) {
     table.add({waiter.pid == 0 ? "?" : std::to_string(waiter.pid), waiter.command, std::to_string(waiter.uid),
-               std::string(word_of(waiter.waits_for)), time_since(waiter.since_unix_ns), waiter.name});
+               word_of(waiter.waits_for), time_since(waiter.since_unix_ns), waiter.name});
   }
   return table;
 }

@@ -89,8 +89,9 @@ TEST_CASE("a name that a stranger chose cannot talk to the terminal", "[tools]")
   store.put<float>(name, kValues);
   const View view = store.attach(name);
   const std::string shown = "a/\\u009b2J\\u202eb";
-  for (const std::string command : {"ls", "ls -1", "stat '" + name + "'", "holders '" + name + "'",
-                                    "wait '" + name + "'", "rm -n '" + name + "'"}) {
+  for (const std::string& command :
+       std::vector<std::string>{"ls", "ls -1", "stat '" + name + "'", "holders '" + name + "'",
+                                "wait '" + name + "'", "rm -n '" + name + "'"}) {
     const Said said = tensorctl_on_terminal(daemon.socket(), command + " --color never", 200);
     CHECK(said.code == 0);
     CHECK_THAT(said.text, contains_text(shown) && !contains_text("\u009b") && !contains_text("\u202e"));
@@ -105,7 +106,8 @@ TEST_CASE("a name that a stranger chose cannot talk to the terminal", "[tools]")
 
 TEST_CASE("what cannot be written is a failure", "[tools]") {
   const DaemonProcess daemon;
-  const Said said = tensorctl(daemon.socket(), "ls --json >/dev/full");
+  const Said said = tensord::test::run_shell(std::string(TENSORCTL) + " --socket '" + daemon.socket() +
+                                             "' ls --json 2>&1 >/dev/full");
   CHECK(said.code == 1);
   CHECK_THAT(said.text, contains_text("cannot write"));
 }

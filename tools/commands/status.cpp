@@ -60,8 +60,12 @@ void print_lines(const std::string& socket, const StoreStats& stats) {
 
 int run(const Shared& shared) {
   const std::string socket = chosen_socket(shared);
-  if (shared.json && !client::dial(socket)) {  // that nobody runs is an answer here
-    print_json({{"running", false}, {"socket", socket}});
+  if (!client::dial(socket)) {  // that nobody runs is an answer here
+    if (shared.json) {
+      print_json({{"running", false}, {"socket", socket}});
+    } else {
+      std::printf("no tensord runs at %s\n", socket.c_str());
+    }
     return kNoDaemon;
   }
   const StoreStats stats = connect(shared).stats();
