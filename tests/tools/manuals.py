@@ -66,7 +66,9 @@ def check_formatting(page: Path) -> None:
 
 def main() -> None:
     tensord, tensorctl = sys.argv[1:]
-    check("options of tensord", options_in_help(help_of(tensord)), options_in_page((PAGES / "tensord.1.scd").read_text()))
+    check(
+        "options of tensord", options_in_help(help_of(tensord)), options_in_page((PAGES / "tensord.1.scd").read_text())
+    )
     check_tensorctl(tensorctl)
     for page in sorted(PAGES.glob("*.scd")):
         check_formatting(page)
