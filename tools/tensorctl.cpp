@@ -1,4 +1,6 @@
 // tensorctl: starts, stops and looks at a daemon. This file only wires.
+#include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -25,9 +27,7 @@ void prefer_daemon_beside(const char* argv0) {
   if (std::filesystem::exists(beside, error)) tensord::set_daemon_path(beside.string());
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   using namespace tensord::tools;
   use_utf8();
   CLI::App app{"tensorctl starts, stops and looks at a tensord daemon."};
@@ -45,4 +45,15 @@ int main(int argc, char** argv) {
   }
   prefer_daemon_beside(argv[0]);
   return commands.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "tensorctl: %s\n", error.what());
+    return tensord::tools::kFailed;
+  }
 }

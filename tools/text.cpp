@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <clocale>
 #include <cstdio>
+#include <cuchar>
 #include <cwchar>
 #include <utility>
 #include <vector>
@@ -13,7 +14,7 @@ namespace {
 // One character of a text, or one byte that belongs to none.
 struct Character {
   std::string_view bytes;
-  wchar_t code = 0;
+  char32_t code = 0;
   bool valid = false;
 };
 
@@ -21,7 +22,7 @@ struct Character {
 Character take_character(std::string_view& rest) {
   std::mbstate_t state{};
   Character character;
-  const std::size_t size = std::mbrtowc(&character.code, rest.data(), rest.size(), &state);
+  const std::size_t size = std::mbrtoc32(&character.code, rest.data(), rest.size(), &state);
   character.valid = size <= rest.size();  // errors are (size_t)-1 and (size_t)-2; 0 is the zero byte
   character.bytes = rest.substr(0, character.valid ? std::max<std::size_t>(size, 1) : 1);
   rest.remove_prefix(character.bytes.size());
@@ -29,8 +30,8 @@ Character take_character(std::string_view& rest) {
 }
 
 // Marks and overrides that turn the direction of the text behind them, and ends of lines that are no '\n'.
-bool turns_text(wchar_t code) {
-  constexpr std::pair<wchar_t, wchar_t> kRanges[] = {
+bool turns_text(char32_t code) {
+  constexpr std::pair<char32_t, char32_t> kRanges[] = {
       {0x061c, 0x061c}, {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff}};
   return std::ranges::any_of(kRanges,
                              [&](auto range) { return range.first <= code && code <= range.second; });
@@ -47,8 +48,8 @@ std::string escaped(const Character& character) {
   return text;
 }
 
-std::size_t width_of(wchar_t code) {
-  const int width = ::wcwidth(code);
+std::size_t width_of(char32_t code) {
+  const int width = ::wcwidth(static_cast<wchar_t>(code));
   return width < 0 ? 0 : static_cast<std::size_t>(width);
 }
 
@@ -58,8 +59,8 @@ std::string printable(std::string_view text_untrusted) {
   std::string text;
   for (std::string_view rest = text_untrusted; !rest.empty();) {
     const Character character = take_character(rest);
-    const bool harmless = character.valid && ::wcwidth(character.code) >= 0 && character.code != 0 &&
-                          !turns_text(character.code);
+    const bool harmless = character.valid && ::wcwidth(static_cast<wchar_t>(character.code)) >= 0 &&
+                          character.code != 0 && !turns_text(character.code);
     text += harmless ? std::string(character.bytes) : escaped(character);
   }
   return text;
