@@ -17,7 +17,7 @@ from pathlib import Path
 
 import tensord
 
-PROCESS_LIMIT_S = 240
+PROCESS_LIMIT_S = 500
 
 Claim = tuple[str, str, bool]
 """What is claimed, what was seen, whether it holds."""
