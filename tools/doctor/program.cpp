@@ -59,6 +59,7 @@ std::optional<std::string> run_program(const std::vector<std::string>& words,
   const os::UniqueFd output(ends[0]);
   os::UniqueFd input(ends[1]);
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
 

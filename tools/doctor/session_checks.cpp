@@ -32,7 +32,7 @@ std::map<std::string, std::string> files_in(const Machine& machine, const std::s
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(machine.at(folder), error)) {
     const std::string name = entry.path().filename();
-    if (name.ends_with(end)) files.emplace(name, folder + "/" + name);
+    if (name.ends_with(end)) files.emplace(name, std::filesystem::path(folder) / name);
   }
   return files;
 }
