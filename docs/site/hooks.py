@@ -13,19 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _CPP_REFERENCE = ROOT / "build" / "doxygen" / "html"
 
 
-# Pages of parts that come one by one: they have their place already.
-_COMING = ("install.md", "containers.md", "tensorctl.md", "doctor.md", "view-and-top.md")
-
-
-def is_there(config: MkDocsConfig, page: str) -> bool:
-    return page not in _COMING or Path(config.docs_dir, page).exists()
-
-
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    for section in config.nav or []:
-        for title, pages in section.items():
-            if isinstance(pages, list):
-                section[title] = [p for p in pages if isinstance(p, str) or is_there(config, *p.values())]
     for entry in config.nav or []:
         if "Decisions" in entry:
             notes = sorted(Path(config.docs_dir, "decisions").glob("*.md"))
