@@ -26,6 +26,7 @@ from markdown_page import Block, PageError, blocks_of
 from output import matches
 
 ROOT = Path(__file__).resolve().parents[2]
+_NOT_RUNNING = 3  # tensorctl's exit code
 _PATIENCE_S = 540  # less than CTest's, so that the page's daemon ends with it
 
 
@@ -108,8 +109,13 @@ class PageRun:
         self._stop(socket)
 
     def _stop(self, socket: Path) -> None:
+        """Nothing may be left running, not even by a tensorctl that does not fit the daemon."""
         tensorctl = str(self._tools.prefix / "bin" / "tensorctl")
-        subprocess.run([tensorctl, "--socket", str(socket), "stop"], capture_output=True, check=False)
+        stopped = subprocess.run(
+            [tensorctl, "--socket", str(socket), "stop"], capture_output=True, text=True, check=False
+        )
+        if stopped.returncode not in (0, _NOT_RUNNING):
+            raise PageError(f"the daemon at {socket} does not stop: {stopped.stderr}")
 
     def close(self) -> None:
         self._python.close()
