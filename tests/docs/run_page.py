@@ -124,6 +124,10 @@ class PageRun:
             self._stop(socket)
 
 
+def _told_to_end(signal_number: int, frame: FrameType | None) -> None:
+    raise PageError("told to end")
+
+
 def _out_of_time(signal_number: int, frame: FrameType | None) -> None:
     raise PageError(f"not done after {_PATIENCE_S} s; it is here:\n" + "".join(traceback.format_stack(frame)[-3:]))
 
@@ -140,6 +144,7 @@ def main() -> int:
     name = page.relative_to(ROOT) if page.is_relative_to(ROOT) else page
     signal.signal(signal.SIGALRM, _out_of_time)
     signal.alarm(_PATIENCE_S)
+    signal.signal(signal.SIGTERM, _told_to_end)
     with tempfile.TemporaryDirectory(prefix="tensord-docs-") as scratch:
         run = None
         try:
