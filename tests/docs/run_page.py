@@ -27,7 +27,7 @@ from output import matches
 
 ROOT = Path(__file__).resolve().parents[2]
 _NOT_RUNNING = 3  # tensorctl's exit code
-_PATIENCE_S = 540  # less than CTest's, so that the page's daemon ends with it
+_PATIENCE_S = 1400  # less than CTest's, so that the page's daemon ends with it
 
 
 class PageRun:
