@@ -20,7 +20,6 @@ import functools
 import itertools
 import math
 import os
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ import numpy as np
 from tensord._core import Store, View
 from tensord.errors import InvalidArgumentError, NotFoundError, UnsupportedTypeError
 from tensord.state_dicts import as_torch
+from tensord.whole_file import appearing
 
 __all__ = ["load", "save"]
 
@@ -114,18 +114,8 @@ def save(
     path = Path(path)
     write = _writer(path)
     views = {name: store.attach(name)} if path.suffix == ".npy" else _views_below(store, name)
-    # Beside the file, so that taking its name is one step.
-    handle, temporary = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
-    os.close(handle)
-    try:
-        write(Path(temporary), views, progress)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's is 0600
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with appearing(path) as temporary:
+        write(temporary, views, progress)
     return [view.name for view in views.values()]
 
 

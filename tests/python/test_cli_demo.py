@@ -53,7 +53,8 @@ def test_kept_tensors_stay_and_what_to_do_next_works(store, socket):
         tried = subprocess.run(
             [sys.executable, "-m", "tensord", *command, "--socket", socket], capture_output=True, text=True, timeout=120
         )
-        assert tried.returncode == 0 and "demo/counter" in tried.stdout + "demo/counter" * (command[0] == "view")
+        shown = "demo/counter" if command[0] == "top" else command[1]
+        assert tried.returncode == 0 and shown in tried.stdout
 
 
 def test_tensors_of_others_are_not_taken_over_unless_it_is_said(store, socket):

@@ -1,7 +1,6 @@
 """A Look as a PNG file, by matplotlib; without a window, and without pyplot's figures that somebody has to close."""
 
 import os
-import tempfile
 import warnings
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 
 from tensord.pictures import pixels, text
 from tensord.pictures.looking import Look
+from tensord.whole_file import appearing
 
 __all__ = ["SAMPLE_ELEMENTS", "draw", "write"]
 
@@ -30,18 +30,8 @@ _NOT_FINITE = "#{:02x}{:02x}{:02x}".format(*pixels.NOT_FINITE)
 
 def write(look: Look, path: str | os.PathLike[str], width: int = 960, height: int = 720) -> None:
     """Writes a file of `width` times `height` pixels; it appears, or is replaced, whole."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            draw(look, file, width, height)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's is 0600
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with appearing(Path(path)) as temporary, temporary.open("wb") as file:
+        draw(look, file, width, height)
 
 
 def draw(look: Look, file: IO[bytes], width: int, height: int) -> None:

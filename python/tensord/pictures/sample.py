@@ -45,7 +45,7 @@ def steps_for(shape: Sequence[int], max_elements: int, whole: Collection[int] = 
 
 
 def take(view: View, max_elements: int, *, whole: Collection[int] = (), timeout: float | None = 5.0) -> Sample:
-    """Elements of `view` at even distances.
+    """Elements of `view` at even distances: all of them if they are `max_elements` at most, else a quarter of so many.
 
     whole    dimensions that are not to be thinned: channels.
     timeout  seconds for a writer to end; see View.read(), whose errors are raised.
