@@ -1,5 +1,6 @@
 """A command on a terminal of its own: what it shows, and keys for it."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -35,6 +36,7 @@ class OnTerminal:
         )
         os.close(theirs)
         self.shown = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a character
 
     def until(self, pattern, patience_s=20.0):
         """What was shown since the last call, up to the first place where the pattern is found in it."""
@@ -64,7 +66,7 @@ class OnTerminal:
             read = os.read(self._ours, 1 << 16) if ready else b""
         except OSError:  # the other end is gone
             return False
-        self.shown += read.decode(errors="replace")
+        self.shown += self._decoder.decode(read)
         return bool(read)
 
     def __enter__(self):
