@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from running_daemon import RunningDaemon, eventually, program
-from safetensors.torch import save_file
 
 import tensord
 from tensord import files
@@ -88,7 +87,8 @@ def test_a_buffer_in_c_order_of_a_fortran_array_would_be_a_copy(store):
 
 
 def test_a_dtype_of_safetensors_that_tensord_does_not_hold_is_named(store, tmp_path, monkeypatch):
-    import torch
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file
 
     path = tmp_path / "weights.safetensors"
     save_file({"w": torch.ones(3)}, path)
