@@ -38,7 +38,7 @@ class OnTerminal:
         self.shown = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")  # a read may end within a character
 
-    def until(self, pattern, patience_s=20.0):
+    def until(self, pattern, patience_s=60.0):
         """What was shown since the last call, up to the first place where the pattern is found in it."""
         end = time.monotonic() + patience_s
         while True:
@@ -49,7 +49,7 @@ class OnTerminal:
                 return text[: found.end()]
             assert time.monotonic() < end and self._read(end), f"no {pattern!r} in:\n{text}"
 
-    def rest(self, patience_s=20.0):
+    def rest(self, patience_s=60.0):
         """All that is shown, to the end of the process, colours included."""
         end = time.monotonic() + patience_s
         while self._read(end):
