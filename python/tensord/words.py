@@ -15,6 +15,7 @@ def bytes_text(size_bytes: float) -> str:
 
 
 def count_text(count: int) -> str:
+    """1,234,567."""
     return f"{count:,}"
 
 
@@ -24,6 +25,7 @@ def some(count: int, noun: str) -> str:
 
 
 def rate_text(per_second: float) -> str:
+    """1,234/s; below ten with one digit behind the point: 2.5/s."""
     return f"{per_second:,.0f}/s" if per_second >= 10 or per_second == 0 else f"{per_second:.1f}/s"
 
 
