@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -15,6 +16,11 @@ import time
 
 def without_colours(shown):
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+
+
+def _hear_the_keyboard():
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that ^C reaches it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever runs the tests in the background ignores it
 
 
 class OnTerminal:
@@ -32,7 +38,7 @@ class OnTerminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that ^C reaches it
+            preexec_fn=_hear_the_keyboard,
         )
         os.close(theirs)
         self.shown = ""
