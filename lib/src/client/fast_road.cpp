@@ -56,8 +56,7 @@ std::byte* Connection::try_slot(std::uint32_t index, std::string_view name, Mode
   if (views_before >= shm::kMaxPinsPerSlot || !allowed || !inside) [[unlikely]] {
     release(index);
     if (!inside)
-      client::throw_broken_daemon("the catalog's entry for " + quoted(name) +
-                                  " points outside of its segment");
+      throw_broken_daemon("the catalog's entry for " + quoted(name) + " points outside of its segment");
     if (!allowed) {
       throw PermissionDeniedError(
           "the tensor " + quoted(name) +

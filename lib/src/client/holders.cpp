@@ -6,7 +6,7 @@
 #include <tensord/store.hpp>
 
 #include "client/broken_daemon.hpp"
-#include "client/connection.hpp"
+#include "client/pages.hpp"
 #include "client/processes.hpp"
 #include "client/store_state.hpp"
 #include "protocol/messages.hpp"
@@ -24,29 +24,20 @@ std::vector<Holder> ask(client::Connection& connection, Of of, std::string_view 
   request.header.type = protocol::Holders::kType;
   request.of = of;
   request.name.assign(name);
-  for (;;) {
-    const auto page = connection.call<protocol::HoldersReply>(request);
-    if (page.count > page.entries.size())
-      client::throw_broken_daemon("the daemon sent a broken page of holders");
-    for (std::uint32_t i = 0; i < page.count; ++i) {
-      const auto& entry = page.entries[i];
-      if (entry.state > static_cast<std::uint32_t>(HolderState::kSpare)) {
-        client::throw_broken_daemon("the daemon sent a holder of an unknown kind");
-      }
-      holders.push_back({std::string(entry.name.view()), static_cast<HolderState>(entry.state),
-                         entry.connection, entry.pid, entry.uid,
-                         processes.command_of(entry.pid, page.your_pid), entry.views_untrusted,
-                         entry.size_bytes, entry.created_unix_ns, entry.connected_unix_ns});
-    }
-    if (page.more == 0) return holders;
-    // Otherwise its pages need never end.
-    if (std::tie(page.next_slot, page.next_connection) <=
-        std::tie(request.from_slot, request.from_connection)) {
-      client::throw_broken_daemon("the daemon sent pages of holders that do not go on");
-    }
-    request.from_slot = page.next_slot;
-    request.from_connection = page.next_connection;
-  }
+  client::visit_pages<protocol::HoldersReply>(
+      connection, request, "holders",
+      [](auto& asked) { return std::tie(asked.from_slot, asked.from_connection); },
+      [](const auto& page) { return std::tie(page.next_slot, page.next_connection); },
+      [&](const auto& entry, const auto& page) {
+        if (entry.state > static_cast<std::uint32_t>(HolderState::kSpare)) {
+          client::throw_broken_daemon("the daemon sent a holder of an unknown kind");
+        }
+        holders.push_back({std::string(entry.name.view()), static_cast<HolderState>(entry.state),
+                           entry.connection, entry.pid, entry.uid,
+                           processes.command_of(entry.pid, page.your_pid), entry.views_untrusted,
+                           entry.size_bytes, entry.created_unix_ns, entry.connected_unix_ns});
+      });
+  return holders;
 }
 
 }  // namespace
