@@ -13,9 +13,8 @@
 namespace tensord::tools {
 namespace {
 
-// Names that strangers chose are in the texts of errors, too.
 int say(const std::exception& error, ExitCode code) {
-  std::fprintf(stderr, "tensorctl: %s\n", printable(error.what()).c_str());
+  tools::say(error);
   return code;
 }
 
@@ -30,6 +29,12 @@ int flushed(int code) {
 
 NoDaemonError::NoDaemonError(const std::string& socket)
     : std::runtime_error("no tensord runs at " + socket + ": start one with `tensorctl start`") {}
+
+void say(const std::exception& error) {
+  std::fflush(stdout);
+  // Names that strangers chose are in the texts of errors, too.
+  std::fprintf(stderr, "tensorctl: %s\n", printable(error.what()).c_str());
+}
 
 std::string chosen_socket(const Shared& shared) {
   return shared.socket.empty() ? running_socket_path() : shared.socket;

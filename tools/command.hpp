@@ -10,6 +10,7 @@
 //   }
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <memory>
 #include <stdexcept>
@@ -45,6 +46,9 @@ class UsageError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
+
+// On standard error, behind what was printed so far: for commands that go on after one failure of several.
+void say(const std::exception& error);
 
 // The socket that was asked for, else the one that a client would use.
 [[nodiscard]] std::string chosen_socket(const Shared& shared);

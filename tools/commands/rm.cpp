@@ -2,8 +2,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <iterator>
 #include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -58,9 +60,9 @@ std::vector<std::string> chosen_names(const Store& store, const Options& options
     const std::vector<std::string> found = find_names(store, patterns);
     if (found.empty() && names.empty() && !options.force)
       throw NotFoundError("no tensor's name matches: see `tensorctl ls`");
-    for (const std::string& name : found) {
-      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
-    }
+    const std::unordered_set<std::string> named(names.begin(), names.end());
+    std::ranges::copy_if(found, std::back_inserter(names),
+                         [&](const std::string& name) { return !named.contains(name); });
   }
   return names;
 }
@@ -107,8 +109,7 @@ int run(const Shared& shared, const Options& options) {
     } catch (const Error& error) {
       if (options.force && error.code() == Errc::kNotFound) continue;
       failures.push_back({{"name", name}, {"error", error.what()}});
-      std::fflush(stdout);
-      std::fprintf(stderr, "tensorctl: %s\n", printable(error.what()).c_str());
+      say(error);
     }
   }
   if (shared.json) {

@@ -144,8 +144,7 @@ int run(const Shared& shared, const std::vector<std::string>& names) {
       throw;  // no other one can be looked at either
     } catch (const Error& error) {
       code = kFailed;
-      std::fflush(stdout);
-      std::fprintf(stderr, "tensorctl: %s\n", printable(error.what()).c_str());
+      say(error);
     }
   }
   if (shared.json) print_json(list);
