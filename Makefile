@@ -16,7 +16,8 @@ export PATH := $(VENV)/bin:$(PATH)
 # Folders that compile alike, as the wheel's and the Debian packages' do, are one to ccache.
 export CCACHE_BASEDIR := $(CURDIR)
 
-say = @printf '\n== %s ==\n'
+# With the time of day, which tells afterwards what took how long.
+say = @printf '\n== %s (%(%H:%M:%S)T) ==\n'
 
 .PHONY: help setup build test lint docs dist deb pythons soak fuzz fuzz-build fuzz-tests demo bench bench-build bench-ours bench-peers format clean
 .NOTPARALLEL:

@@ -45,6 +45,7 @@ bool NearNames::look_at(std::string_view name) {
 
 std::vector<std::string_view> NearNames::best() const {
   std::vector<std::string_view> names;
+  names.reserve(near_.size());
   for (const auto& [edits, name] : near_) names.push_back(name);
   return names;
 }

@@ -75,6 +75,7 @@ std::string Table::text(const Terminal& terminal) const {
     }
   };
   std::vector<Cell> heading;
+  heading.reserve(columns_.size());
   for (const Column& column : columns_) heading.emplace_back(column.heading, Style::kQuiet);
   add_row(heading);
   for (const auto& row : rows_) add_row(row);

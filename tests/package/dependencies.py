@@ -24,7 +24,6 @@ OTHER_NAMES = {
     "python3-venv": "python",
     "clang-14": "clang",
     "libclang-rt-14-dev": "clang",
-    "clang-tidy-14": "clang",
     "clang-format-14": "clang",
     "libtorch": "torch",
 }

@@ -42,6 +42,7 @@ void print_total(const std::vector<ListedTensor>& tensors, const Terminal& termi
 int run(const Shared& shared, const Options& options) {
   const Store store = connect(shared);
   std::vector<NamePattern> patterns;
+  patterns.reserve(options.patterns.size());
   for (const std::string& text : options.patterns) patterns.push_back(NamePattern::prefix_or_glob(text));
   auto tensors = find_tensors(store, patterns);
   sort(tensors, options.sort);

@@ -80,7 +80,7 @@ Findings check_shm(const Machine& machine, const Sight&) {
     const std::string options = line.substr(line.rfind(' ') + 1);
     for (std::string_view rest = options; !rest.empty();) {
       const std::string_view option = daemon::take_part(rest, ',');
-      if (option.starts_with("size=") && option.ends_with("k")) {
+      if (option.starts_with("size=") && option.ends_with('k')) {
         size_bytes = std::strtoull(std::string(option.substr(5)).c_str(), nullptr, 10) * 1024;
       }
     }

@@ -62,7 +62,7 @@ bool was_replaced(const Machine& machine, const Daemon& daemon) {
   if (!error) return program.string().ends_with(" (deleted)");
   struct stat status {};
   const std::uint64_t started = start_of(machine, *daemon.pid);
-  if (started == 0 || !daemon.words.front().starts_with("/")) return false;
+  if (started == 0 || !daemon.words.front().starts_with('/')) return false;
   return ::stat(machine.at(daemon.words.front()).c_str(), &status) == 0 &&
          static_cast<std::uint64_t>(status.st_ctime) > started + kClockSlack;
 }
