@@ -1,7 +1,14 @@
 # Manual pages, made by scdoc where that is there, and what a shell completes.
 
-install(FILES "${PROJECT_SOURCE_DIR}/tools/completion/tensorctl.bash"
+set(TENSORD_ZSH_COMPLETIONS "${CMAKE_INSTALL_DATADIR}/zsh/site-functions" CACHE PATH
+  "Where zsh looks for completions; distributions have folders of their own")
+mark_as_advanced(TENSORD_ZSH_COMPLETIONS)
+set(completion "${PROJECT_SOURCE_DIR}/tools/completion")
+install(FILES "${completion}/tensorctl.bash"
   DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions" RENAME tensorctl COMPONENT tensord)
+install(FILES "${completion}/_tensorctl" DESTINATION "${TENSORD_ZSH_COMPLETIONS}" COMPONENT tensord)
+install(FILES "${completion}/tensorctl.fish"
+  DESTINATION "${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d" COMPONENT tensord)
 
 find_program(SCDOC scdoc)
 mark_as_advanced(SCDOC)

@@ -83,10 +83,9 @@ def installed_by_setup() -> Iterator[Wanted]:
     for name in re.findall(r"^([A-Za-z0-9_-]+)", (ROOT / "requirements/dev.txt").read_text(), re.MULTILINE):
         yield Wanted(name, "", "requirements/dev.txt")
     script = (ROOT / "scripts/setup").read_text()
-    for name in re.findall(r"^need(?:_program)? \S+ ([a-z0-9+-]+)$", script, re.MULTILINE):
+    needed = r"^(?:need|need_program|may_need) \S+ ([a-z0-9+-]+)$"
+    for name in [*re.findall(needed, script, re.MULTILINE), "libclang-rt-14-dev"]:
         yield Wanted(name, "", "scripts/setup")
-    for names in re.findall(r"^\s*llvm=\((.*)\)$", script, re.MULTILINE):
-        yield from (Wanted(name, "", "scripts/setup") for name in names.split())
 
 
 def complaints() -> Iterator[str]:
