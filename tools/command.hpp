@@ -18,11 +18,14 @@
 #include <utility>
 #include <vector>
 
-#include <CLI/App.hpp>
 #include <tensord/store.hpp>
 
 #include "exit_code.hpp"
 #include "terminal.hpp"
+
+namespace CLI {
+class App;  // whose header takes seconds to read
+}
 
 namespace tensord::tools {
 

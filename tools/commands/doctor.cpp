@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include <CLI/CLI.hpp>
+#include <CLI/App.hpp>
 
 #include "command.hpp"
 #include "commands/commands.hpp"

@@ -3,6 +3,8 @@
 #include <optional>
 #include <string>
 
+#include <CLI/App.hpp>
+
 #include "command.hpp"
 #include "commands/commands.hpp"
 #include "holder_list.hpp"

@@ -8,7 +8,7 @@
 #include <unordered_set>
 #include <vector>
 
-#include <CLI/CLI.hpp>
+#include <CLI/App.hpp>
 #include <tensord/error.hpp>
 
 #include "command.hpp"
