@@ -13,8 +13,10 @@ VENV := $(CURDIR)/.venv
 export VIRTUAL_ENV := $(VENV)
 export PATH := $(VENV)/bin:$(PATH)
 
-# Folders that compile alike, as the wheel's and the Debian packages' do, are one to ccache.
+# What is compiled alike, as the wheel and the Debian packages are, is one to ccache: in whichever folder, and by one
+# compiler under one name. Debian's Python calls it x86_64-linux-gnu-g++.
 export CCACHE_BASEDIR := $(CURDIR)
+export CXX ?= g++
 
 # With the time of day, which tells afterwards what took how long.
 say = @printf '\n== %s (%(%H:%M:%S)T) ==\n'

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <span>
 #include <string>
 #include <system_error>
@@ -16,7 +15,6 @@
 #include "human.hpp"
 #include "log.hpp"
 #include "os/crash_point.hpp"
-#include "os/socket.hpp"
 #include "shm/live_header.hpp"
 #include "shm/slot.hpp"
 
@@ -24,7 +22,6 @@ namespace tensord::daemon {
 namespace {
 
 namespace asio = boost::asio;
-namespace bip = boost::interprocess;
 using os::crash_point;
 using protocol::quoted;
 
@@ -194,77 +191,6 @@ void Service::farewell(ClientId client) {
   crash_point("client.gone");
   manager_.let_go(kept_client(client));
   sweeps_.while_needed();
-}
-
-// ---- after another daemon ---------------------------------------------------------------------
-
-void Service::recover(Inherited inherited) {
-  const auto began = std::chrono::steady_clock::now();
-  segments_.recover(std::move(inherited.segments));
-  const auto entries = book_.clients();
-  for (std::uint32_t place = 0; place < entries.size() && entries[place].connected_unix_ns != 0; ++place) {
-    const auto found = inherited.clients.find(entries[place].id.load(std::memory_order_acquire));
-    if (found == inherited.clients.end()) continue;
-    return_client(place, std::move(found->second));
-    inherited.clients.erase(found);
-  }
-  // Those whose end, or whose beginning, the book knows of.
-  for (const auto& [client, connection] : inherited.clients) manager_.let_go(kept_client(client));
-  done_before_ = registry_.recover([this](const Extent& extent) { return segments_.occupy(extent); });
-  for (const Returning& returning : returning_) {
-    Connected& client = connected_.at(returning.client);
-    client.batch = registry_.noted_batch(returning.client);
-    client.batch_is_recovered = true;
-  }
-  segments_.all_occupied();
-  sweeps_.while_needed();
-  idle_spares_.while_needed();
-
-  const auto took = std::chrono::steady_clock::now() - began;
-  const Registry::Figures figures = registry_.figures();
-  log::info("took over a store of " + std::to_string(figures.tensors) + " tensors and " +
-            std::to_string(figures.clients) + " connections in " +
-            std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(took).count()) + " us");
-  if (slot_count() != options_.max_tensors) {
-    log::warning("this store was made with --max-tensors " + std::to_string(slot_count()) +
-                 "; another number counts for the next one, after a stop");
-  }
-}
-
-void Service::return_client(std::uint32_t place, Inherited::Connection connection) {
-  const ClientId client = book_.clients()[place].id.load(std::memory_order_relaxed);
-  const auto give_up = [&](const std::string& why) {
-    log::error("connection " + std::to_string(client) + " cannot be taken over: " + why);
-    manager_.let_go(kept_client(client));
-  };
-  try {
-    if (connection.ledger.size_bytes() != shm::ledger_size_bytes(slot_count())) {
-      return give_up("its ledger is of another store");
-    }
-    bip::mapped_region ledger(connection.ledger, bip::read_write);
-    const std::span bytes(static_cast<std::byte*>(ledger.get_address()), ledger.get_size());
-    const os::PeerCredentials peer = os::peer_credentials(connection.socket.get());
-    const Credentials who{peer.pid, peer.uid, peer.gid};
-    if (!registry_.restore_client(place, who, shm::LedgerScanner(bytes, slot_count()))) {
-      return give_up("the book has it twice");
-    }
-    returning_.push_back({client, std::move(connection.socket), std::move(connection.bell),
-                          std::move(connection.ledger),
-                          shm::RingServer::resume(shm::ring_of(bytes, slot_count()))});
-    connected_.emplace(client, Connected{who, std::move(ledger)});
-  } catch (const std::exception& error) {
-    give_up(error.what());
-  }
-}
-
-bool Service::was_done(ClientId client, const protocol::RequestHeader& request) {
-  if (done_before_.client == client && client != 0) {
-    // Whatever it asks first is that request, or came after its answer.
-    done_before_.client = 0;
-    if (done_before_.request.id == request.id && done_before_.request.type == request.type) return true;
-  }
-  book_.take_in_hand(client, request);
-  return false;
 }
 
 // ---- tensors ----------------------------------------------------------------------------------
@@ -500,145 +426,7 @@ void Service::await(ClientId client, const protocol::Await& request) {
               std::as_bytes(std::span(&kAwaited, 1)));
 }
 
-// ---- looking ----------------------------------------------------------------------------------
-
-protocol::ListReply Service::list(const protocol::List& request) const {
-  protocol::ListReply reply;
-  std::size_t at = 0;
-  registry_.visit_names(request.prefix.view(), request.after.view(), [&](std::string_view name) {
-    if (at + 1 + name.size() > reply.names.size()) {
-      reply.more = 1;
-      return false;
-    }
-    reply.names[at++] = static_cast<char>(name.size());
-    at += name.copy(&reply.names[at], name.size());
-    ++reply.count;
-    return true;
-  });
-  return reply;
-}
-
-protocol::StatsReply Service::stats() const {
-  const SpaceFigures space = segments_.figures();
-  const Registry::Figures tensors = registry_.figures();
-  protocol::StatsReply reply;
-  reply.limit_bytes = space.limit_bytes;
-  reply.reserved_bytes = space.reserved_bytes;
-  reply.used_bytes = space.used_bytes - tensors.spare_bytes;
-  reply.dying_bytes = tensors.dying_bytes;
-  reply.largest_free_bytes = space.largest_free_bytes;
-  reply.uptime_ms = static_cast<std::uint64_t>(
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_)
-          .count());
-  reply.tensors = tensors.tensors;
-  reply.dying_tensors = tensors.dying;
-  reply.building_tensors = tensors.building;
-  reply.max_tensors = slot_count();
-  reply.segments = static_cast<std::uint32_t>(space.segments);
-  reply.connections = tensors.clients;
-  reply.max_connections = options_.max_connections;
-  reply.daemon_pid = static_cast<std::uint32_t>(::getpid());
-  reply.published = tensors.published;
-  reply.published_bytes = tensors.published_bytes;
-  reply.deleted = tensors.deleted;
-  reply.kept_by = static_cast<std::uint32_t>(manager_.kept_by());
-  reply.version.assign(kVersion);
-  return reply;
-}
-
-protocol::AskAboutReply Service::ask_about(const protocol::AskAbout& request) const {
-  protocol::AskAboutReply reply;
-  if (const Credentials* who = registry_.who_is(request.connection)) {
-    reply.connected = 1;
-    reply.pid = static_cast<std::uint32_t>(who->pid);
-  }
-  return reply;
-}
-
-Result<protocol::HoldersReply> Service::holders(ClientId client, const protocol::Holders& request) const {
-  const Credentials& asker = connected_.at(client).who;
-  protocol::HoldersReply reply;
-  reply.your_pid = static_cast<std::uint32_t>(asker.pid);
-  if (request.of > protocol::Holders::Of::kPrefix) {
-    return Failure{Errc::kInvalidArgument,
-                   "holders are asked for by a name, by a prefix, or of what has no name"};
-  }
-  const auto add = [&](const Registry::Holder& holder) {
-    if (reply.count == reply.entries.size()) return false;
-    const Tensor& tensor = registry_.tensor(holder.place.slot);
-    auto& entry = reply.entries[reply.count++];
-    entry.name.assign(tensor.name);
-    entry.slot = holder.place.slot;
-    entry.size_bytes = tensor.size_bytes;
-    entry.created_unix_ns = tensor.created_unix_ns;
-    entry.connected_unix_ns = holder.connected_unix_ns;
-    entry.connection = holder.place.client;
-    entry.pid = static_cast<std::uint32_t>(holder.who.pid);
-    entry.uid = holder.who.uid;
-    entry.views_untrusted = holder.views_untrusted;
-    entry.state = static_cast<std::uint32_t>(holder.state);
-    return true;
-  };
-  const auto next =
-      registry_.visit_holders(client, asker.uid == ::geteuid(), {request.of, request.name.view()},
-                              {request.from_slot, request.from_connection}, add);
-  if (!next) return next.failure();
-  if (const auto& place = next.value()) {
-    reply.more = 1;
-    reply.next_slot = place->slot;
-    reply.next_connection = place->client;
-  }
-  return reply;
-}
-
-protocol::UsersReply Service::users(ClientId client, const protocol::Users& request) const {
-  const Credentials& asker = connected_.at(client).who;
-  const bool sees_all = asker.uid == 0 || asker.uid == ::geteuid();
-  const Quotas::Figures& quota = registry_.quotas().limits();
-  protocol::UsersReply reply;
-  reply.max_bytes = std::min(quota.bytes, options_.max_bytes);
-  reply.max_dying_bytes = std::min(quota.dying_bytes, options_.max_bytes);
-  reply.max_tensors = std::min<std::uint64_t>(quota.tensors, slot_count());
-  reply.max_connections = std::min<std::uint64_t>(quota.connections, options_.max_connections);
-  const uid_t from = sees_all ? request.from_uid : asker.uid;
-  registry_.quotas().visit(from, [&](uid_t uid, const Quotas::Figures& has) {
-    if (reply.count == reply.entries.size()) {
-      reply.more = 1;
-      reply.next_uid = uid;
-      return false;
-    }
-    reply.entries[reply.count++] = {uid, 0, has.bytes, has.dying_bytes, has.tensors, has.connections};
-    return sees_all;
-  });
-  return reply;
-}
-
-protocol::WaitersReply Service::waiters(ClientId client, const protocol::Waiters& request) const {
-  const Credentials& asker = connected_.at(client).who;
-  protocol::WaitersReply reply;
-  reply.your_pid = static_cast<std::uint32_t>(asker.pid);
-  const auto add = [&](const std::vector<Registry::Waiter>& waiters) {
-    if (waiters.size() > reply.entries.size() - reply.count) return false;
-    for (const Registry::Waiter& waiter : waiters) {
-      auto& entry = reply.entries[reply.count++];
-      entry.name.assign(waiter.name);
-      entry.waits_for = static_cast<std::uint32_t>(waiter.waits_for);
-      entry.since_unix_ns_untrusted = waiter.since_unix_ns_untrusted;
-      entry.connection = waiter.client;
-      entry.pid = static_cast<std::uint32_t>(waiter.who.pid);
-      entry.uid = waiter.who.uid;
-    }
-    return true;
-  };
-  static_assert(protocol::WaitersReply::kMaxEntries >= shm::kShownWaits,
-                "a connection's waits fit into a page");
-  if (const auto next =
-          registry_.visit_waiters(client, asker.uid == ::geteuid(), request.from_connection, add)) {
-    reply.more = 1;
-    reply.next_connection = *next;
-  }
-  return reply;
-}
+// ---- the end ----------------------------------------------------------------------------------
 
 Result<protocol::ShutdownReply> Service::shutdown(ClientId client, const protocol::Shutdown& request) {
   const Credentials& who = connected_.at(client).who;
