@@ -13,7 +13,22 @@
 #include "view.hpp"
 #include "writing.hpp"
 
+namespace {
+
+// Types and errors are kept once a process, for the main interpreter: in another one, pybind11 would wait for
+// a GIL for ever (3.11), or objects of two interpreters would meet.
+constexpr const char* kOnlyInMain =
+    "tensord works in the main interpreter only, not in sub-interpreters: import it there, or use a process "
+    "of its own";
+
+bool is_main_interpreter() { return PyInterpreterState_Get() == PyInterpreterState_Main(); }
+
+}  // namespace
+
 PYBIND11_MODULE(_core_of_main, module) {
+  // From Python 3.13 on, what it calls first runs in the main interpreter, whoever imports; only this is the
+  // importer's.
+  if (!is_main_interpreter()) throw pybind11::import_error(kOnlyInMain);
   namespace python = tensord::python;
   // Signatures of text: add_signatures() makes some that Python reads, and types are in _core.pyi.
   pybind11::options options;
@@ -32,14 +47,10 @@ PYBIND11_MODULE(_core_of_main, module) {
   python::add_signatures(module);
 }
 
-// What Python calls. Types and errors are kept once a process, for the main interpreter: in another one,
-// pybind11 would wait for a GIL for ever (3.11), or objects of two interpreters would meet.
+// What Python calls.
 PYBIND11_PLUGIN_IMPL(_core) {
-  if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-    PyErr_SetString(
-        PyExc_ImportError,
-        "tensord works in the main interpreter only, not in sub-interpreters: import it there, or use a "
-        "process of its own");
+  if (!is_main_interpreter()) {
+    PyErr_SetString(PyExc_ImportError, kOnlyInMain);
     return nullptr;
   }
   return PyInit__core_of_main();

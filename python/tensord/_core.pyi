@@ -1,5 +1,6 @@
 """Types of the binding. Classes and functions explain themselves at run time: help(tensord.Store)."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from types import EllipsisType, TracebackType
@@ -107,6 +108,8 @@ class Store(Mapping[str, View]):
     def __reduce__(self) -> tuple[Any, ...]: ...  # added in tensord/__init__.py
 
 class View(Buffer):
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
     def numpy(self) -> np.ndarray[Any, Any]: ...
     def torch(self) -> _torch.Tensor: ...
     @overload

@@ -140,6 +140,7 @@ def test_shutdown_ends_the_daemon_and_leaves_views_readable(own_daemon):
 
 
 def test_a_killed_daemon_is_an_error_and_views_stay_readable(own_daemon):
+    pytest.importorskip("torch")
     store = tensord.connect(own_daemon.socket, start=False)
     view = store.put("a", np.arange(4))
     own_daemon.kill()

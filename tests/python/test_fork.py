@@ -74,6 +74,7 @@ def test_worker_processes_attach_by_name(store, socket, method, monkeypatch):
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_dataloader_reads_from_the_store(store, socket, method):
+    pytest.importorskip("torch")
     done = run_python(
         socket,
         f"""

@@ -44,10 +44,12 @@ def programs():
 
 @pytest.mark.parametrize("paths", list(programs()), ids=lambda paths: str(paths[0].relative_to(ROOT)))
 def test_the_package_its_examples_and_its_benchmarks_are_strictly_typed(paths):
+    pytest.importorskip("torch")
     assert mypy(*paths) == ""
 
 
 def test_a_user_of_the_package_gets_its_types():
+    pytest.importorskip("torch")
     # The package that is imported here, rather than the sources: what was installed, if it was.
     found = {} if str(PACKAGE.parent) in site.getsitepackages() else {"MYPYPATH": str(PACKAGE.parent)}
     assert mypy("--config-file=", "--strict", HERE / "typed_use.py", **found) == ""
