@@ -30,8 +30,9 @@ namespace {
 std::string line_of(const std::string& text, const std::string& check) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
-    std::string state, name;
-    if (std::istringstream(line) >> state >> name && name == check) return line;
+    std::string level, name;
+    std::istringstream(line) >> level >> name;
+    if (name == check && (level == "ok" || level == "advice" || level == "problem")) return line;
   }
   return "";
 }

@@ -36,8 +36,7 @@ void arm_crash_point_from_environment() {
 
 void crash_point(std::string_view name) {
   if (reaches_left == 0 || (name != armed && armed != "*")) return;
-  --reaches_left;
-  if (reaches_left > 0) return;
+  if (--reaches_left > 0) return;
   if (!armed_by.empty()) ::unlink(armed_by.c_str());
   ::raise(SIGKILL);
 }
