@@ -8,7 +8,6 @@
 The package is a module of its own, so that `import tensord` needs no torch.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -48,13 +47,10 @@ class TensorDataset(torch.utils.data.Dataset[tuple[torch.Tensor, ...]]):
         self._views = tuple(views)
         self.tensors = tuple(view.torch() for view in views)
 
+    # And no __getitems__ that gathers a batch's items at once: the collating copies them in any case, so a gather is a
+    # copy more. For items of 3 KiB a batch takes 1.6 times as long with it, for pictures of 224 x 224 5.8 times.
     def __getitem__(self, index: Any) -> tuple[torch.Tensor, ...]:
         return tuple(tensor[index] for tensor in self.tensors)
-
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, ...]]:
-        """A batch's items, as DataLoader asks for them: one gather for each tensor, not one for each item."""
-        chosen = torch.as_tensor(indices)
-        return list(zip(*(tensor[chosen].unbind() for tensor in self.tensors), strict=True))
 
     def __len__(self) -> int:
         return len(self.tensors[0])
