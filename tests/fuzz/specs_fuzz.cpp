@@ -80,8 +80,12 @@ void check_makers(const protocol::TensorSpec& given) {
 void check_name(std::string_view name) {
   const std::string shown = protocol::quoted(name);
   require(shown.size() >= 2 && shown.size() <= 350, "a quoted name is short");
-  for (const char c : shown) {
-    require(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f, "a quoted name has no control characters");
+  for (std::size_t i = 0; i < shown.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(shown[i]);
+    const bool control =
+        byte < 0x20 || byte == 0x7f ||
+        (byte == 0xc2 && static_cast<unsigned char>(shown[i + 1]) < 0xa0);  // a quote ends it
+    require(!control, "a quoted name has no control characters");
   }
   const Result<Done> valid = protocol::check_name(name);
   if (!valid) return require(!valid.failure().text.empty(), "a refused name is told why");

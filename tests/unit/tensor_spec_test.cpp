@@ -62,7 +62,8 @@ TEST_CASE("no shape or stride that a client may send overflows", "[spec]") {
 }
 
 TEST_CASE("names are UTF-8 without control characters and empty parts", "[spec]") {
-  for (const char* good : {"x", "a/b", "a b/c.d-e_f", "größe/тензор", "\xf0\x9f\x98\x80", "..", "a/../b"}) {
+  for (const char* good :
+       {"x", "a/b", "a b/c.d-e_f", "größe/тензор", "\u00a0", "\xf0\x9f\x98\x80", "..", "a/../b"}) {
     INFO(good);
     CHECK(check_name(good));
   }
@@ -73,6 +74,9 @@ TEST_CASE("names are UTF-8 without control characters and empty parts", "[spec]"
                              "a//b",
                              "a\tb",
                              "\x7f",
+                             "\u0080",
+                             "a\u009b2J",
+                             "\u009f",
                              std::string("a\0b", 3),
                              "\x80",
                              "\xc0\xaf",
@@ -104,7 +108,8 @@ TEST_CASE("a name's namespace is what stands before its first slash", "[spec]") 
 TEST_CASE("what a stranger named can be printed", "[spec]") {
   CHECK(quoted("a/b") == "'a/b'");
   CHECK(quoted("a\nb\xff") == "'a\\x0ab\\xff'");
-  CHECK(quoted("größe") == "'größe'");
+  CHECK(quoted("größe\u00a0") == "'größe\u00a0'");
+  CHECK(quoted("a\u009b2J") == "'a\\xc2\\x9b2J'");
   // A name is shown whole, and what is longer than a name can be is cut, whatever it consists of.
   CHECK(quoted(std::string(255, 'x')) == "'" + std::string(255, 'x') + "'");
   CHECK(quoted(std::string(500, 'x')).size() < 265);

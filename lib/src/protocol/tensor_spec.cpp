@@ -39,6 +39,13 @@ std::size_t utf8_sequence(std::string_view bytes) {
   return size;
 }
 
+// Whether a valid sequence is a control character, U+0000 to U+001F and U+007F to U+009F. To many terminals
+// U+009B is what escape and a bracket are.
+bool is_control(std::string_view sequence) {
+  const auto lead = static_cast<unsigned char>(sequence[0]);
+  return lead < 0x20 || lead == 0x7f || (lead == 0xc2 && static_cast<unsigned char>(sequence[1]) < 0xa0);
+}
+
 }  // namespace
 
 Result<TensorSpec> make_contiguous_spec(DType dtype, std::span<const std::int64_t> shape) {
@@ -175,8 +182,7 @@ Result<Done> check_name(std::string_view name) {
   for (std::string_view rest = name; !rest.empty();) {
     const std::size_t size = utf8_sequence(rest);
     if (size == 0) return refuse("is not valid UTF-8");
-    const auto byte = static_cast<unsigned char>(rest[0]);
-    if (byte < 0x20 || byte == 0x7f) return refuse("has a control character");
+    if (is_control(rest)) return refuse("has a control character");
     rest.remove_prefix(size);
   }
   if (name.front() == '/' || name.back() == '/' || name.find("//") != std::string_view::npos) {
@@ -202,7 +208,7 @@ std::string quoted(std::string_view text_untrusted) {
     }
     const auto byte = static_cast<unsigned char>(text_untrusted[at]);
     const std::size_t sequence = utf8_sequence(text_untrusted.substr(at));
-    if (sequence == 0 || byte < 0x20 || byte == 0x7f) {
+    if (sequence == 0 || is_control(text_untrusted.substr(at))) {  // the rest of one is escaped as invalid
       text += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
       ++at;
     } else {
