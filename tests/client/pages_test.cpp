@@ -19,6 +19,7 @@ using namespace tensord;
 using tensord::test::DaemonProcess;
 using tensord::test::eventually;
 using tensord::test::kPageFaultsTell;
+using tensord::test::kStrayFaults;
 using tensord::test::page_faults;
 using tensord::test::page_faults_of_main_thread;
 
@@ -97,14 +98,14 @@ TEST_CASE("attach with populate leaves no page fault for the first touch", "[cli
   const Mode mode = kind == Kind::kLive ? Mode::kReadWrite : Mode::kRead;
   CHECK(reader.attach("x", {.mode = mode}).mode() == mode);
   const View view = reader.attach("x", {.mode = mode, .populate = true});
-  if (kPageFaultsTell) CHECK(faults_of_touching(view) == 0);
+  if (kPageFaultsTell) CHECK(faults_of_touching(view) <= kStrayFaults);
   if (kind == Kind::kLive) {
     const long before = page_faults();
     for (float& element : view.as_mutable<float>()) element += 1;
-    if (kPageFaultsTell) CHECK(page_faults() - before == 0);
+    if (kPageFaultsTell) CHECK(page_faults() - before <= kStrayFaults);
   }
   // Of this tensor only.
-  CHECK(faults_of_touching(reader.attach("y", mode)) > 0);
+  CHECK(faults_of_touching(reader.attach("y", mode)) > kStrayFaults);
 }
 
 TEST_CASE("populating a tensor without elements, and a small one, is allowed", "[client]") {

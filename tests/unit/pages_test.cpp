@@ -122,11 +122,11 @@ TEST_CASE("populated pages cost no page fault when they are touched", "[pages]")
     // From the middle of a page to the middle of another: both are whole pages of the tensor's.
     const auto part = bytes_of(region).subspan(4096 + 100, size_bytes / 2);
     populate(part);
-    if (kPageFaultsTell) CHECK(faults_of_touching(part) == 0);
+    if (kPageFaultsTell) CHECK(faults_of_touching(part) <= kStrayFaults);
     if (mode == bip::read_write) {
       const long before = page_faults();
       std::memset(part.data(), 1, part.size());
-      if (kPageFaultsTell) CHECK(page_faults() == before);
+      if (kPageFaultsTell) CHECK(page_faults() - before <= kStrayFaults);
     }
   }
   populate({});
