@@ -99,6 +99,9 @@ TEST_CASE("a name that a stranger chose cannot talk to the terminal", "[tools]")
   const Said unknown = tensorctl_on_terminal(daemon.socket(), "stat 'b\u009bc'", 200);
   CHECK(unknown.code == 1);
   CHECK_THAT(unknown.text, contains_text("b\\xc2\\x9bc") && !contains_text("\u009b"));
+  const Said nowhere = tensorctl_on_terminal("/nowhere/b\u009bc", "ls", 200);
+  CHECK(nowhere.code == 3);
+  CHECK_THAT(nowhere.text, contains_text("b\\u009bc") && !contains_text("\u009b"));
   // Programs get the name itself.
   CHECK(tensorctl_json(daemon.socket(), "ls")[0]["name"] == name);
   CHECK(tensorctl(daemon.socket(), "ls -1").text == name + "\n");

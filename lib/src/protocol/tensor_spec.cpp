@@ -206,13 +206,14 @@ std::string quoted(std::string_view text_untrusted) {
       text += "...";
       break;
     }
-    const auto byte = static_cast<unsigned char>(text_untrusted[at]);
-    const std::size_t sequence = utf8_sequence(text_untrusted.substr(at));
-    if (sequence == 0 || is_control(text_untrusted.substr(at))) {  // the rest of one is escaped as invalid
+    const std::string_view rest = text_untrusted.substr(at);
+    const std::size_t sequence = utf8_sequence(rest);
+    if (sequence == 0 || is_control(rest)) {  // what is left of a longer one is escaped as invalid
+      const auto byte = static_cast<unsigned char>(rest[0]);
       text += {'\\', 'x', kHex[byte >> 4], kHex[byte & 15]};
       ++at;
     } else {
-      text += text_untrusted.substr(at, sequence);
+      text += rest.substr(0, sequence);
       at += sequence;
     }
   }
