@@ -16,11 +16,6 @@ inline constexpr bool kPageFaultsTell = false;
 inline constexpr bool kPageFaultsTell = true;
 #endif
 
-// So many may happen without the memory that is looked at: the kernel takes a page of the program's own away
-// now and then (reclaim, compaction), which then comes back. Memory that was not populated has sixteen and
-// more in these tests.
-inline constexpr long kStrayFaults = 3;
-
 inline long page_faults() {
   rusage usage{};
   ::getrusage(RUSAGE_THREAD, &usage);
@@ -34,6 +29,18 @@ inline long faults_of_touching(std::span<const std::byte> memory) {
     static_cast<void>(*const_cast<const volatile std::byte*>(&memory[at]));
   }
   return page_faults() - before;
+}
+
+// Whether one attempt of some costs no fault at all. `attempt` says what it cost, each time on memory that is
+// mapped anew: now and then a page of the program's own is taken away (reclaim, compaction), and comes back
+// just then.
+template <typename Attempt>
+bool costs_no_fault(Attempt attempt) {
+  for (int attempts = 0; attempts < 5; ++attempts) {
+    const long faults = attempt();
+    if (faults == 0 || !kPageFaultsTell) return true;
+  }
+  return false;
 }
 
 }  // namespace tensord::test
